@@ -1,0 +1,1 @@
+"""Streaming recognition: sherpa-onnx models, decoding graph, endpoint decision."""

@@ -1,0 +1,1 @@
+"""Cython over the C audio core, and the devices that feed it."""

@@ -1,0 +1,1 @@
+"""The turn: states, barge-in, confirmation, context, replies."""

@@ -1,0 +1,1 @@
+"""Answers to open-ended questions, in tiers behind one protocol."""

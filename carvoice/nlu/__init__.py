@@ -1,0 +1,1 @@
+"""From words to meaning: grammar matcher, near misses, confidence, context."""

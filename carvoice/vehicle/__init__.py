@@ -1,0 +1,1 @@
+"""The car: description, policy gate, actuator, state, simulated car."""
