@@ -1,0 +1,59 @@
+# Two commands matter: `make demo` runs the assistant on recorded clips against a simulated car,
+# `make test` runs every check. Both start from nothing but Python >= 3.10 and a C compiler.
+
+VENV   := .venv
+PY     := $(VENV)/bin/python
+CFLAGS_STRICT := -std=c11 -Wall -Wextra -Werror -O2
+
+.PHONY: help demo test run bench lint types floors ctest pytest bench-short llm dist picture clean
+
+help:            ## list the targets
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+demo: $(VENV)/.demo   ## install if needed, then run the assistant on the recorded clips
+	@$(VENV)/bin/carvoice demo $(ARGS)
+
+test: lint types floors ctest pytest bench-short   ## install if needed, then run every check
+
+lint: $(VENV)/.dev    ## ruff: style and format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.dev   ## mypy --strict
+	$(VENV)/bin/mypy
+
+floors: $(VENV)/.dev  ## no room imports an upper floor or a neighbour
+	$(VENV)/bin/lint-imports
+
+ctest:                ## C core: warnings as errors, tests under AddressSanitizer and UBSan
+	$(MAKE) -C tests/c
+
+pytest: $(VENV)/.dev  ## the Python tests
+	$(VENV)/bin/pytest
+
+bench-short: $(VENV)/.dev  ## every benchmark once, with the latency budget enforced
+	CARVOICE_BENCH_SHORT=1 $(VENV)/bin/pytest bench --benchmark-enable --benchmark-disable-gc \
+		--benchmark-max-time=0.2 --benchmark-min-rounds=3 --benchmark-columns=min,median,max
+
+bench: $(VENV)/.dev   ## the benchmarks in full
+	$(VENV)/bin/pytest bench --benchmark-enable --benchmark-columns=min,median,mean,stddev,max
+
+llm: $(VENV)/.demo    ## add the local language model runtime (compiles for about five minutes)
+	./bootstrap.sh llm
+
+picture: $(VENV)/.demo ## capture the demo as docs/demo.svg
+	$(VENV)/bin/carvoice demo --speed 4 --svg docs/demo.svg
+
+dist: $(VENV)/.dev    ## wheel and sdist in dist/
+	$(PY) -m build
+
+$(VENV)/.demo: pyproject.toml setup.py bootstrap.sh $(wildcard csrc/*.[ch]) $(wildcard carvoice/*/*.pyx)
+	./bootstrap.sh demo
+
+$(VENV)/.dev: pyproject.toml setup.py bootstrap.sh $(wildcard csrc/*.[ch]) $(wildcard carvoice/*/*.pyx)
+	./bootstrap.sh dev
+
+clean:                ## remove what was built, not the .venv
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find carvoice -name '*.so' -delete
+	$(MAKE) -C tests/c clean

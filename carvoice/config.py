@@ -1,0 +1,289 @@
+"""``carvoice.toml``: every setting, its default and its meaning.
+
+None is needed. Settings come, later ones winning, from the defaults below, the file, environment
+variables (``CARVOICE_ASR__THREADS=2`` sets ``threads`` in ``[asr]``) and the command line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from carvoice.errors import ConfigError
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
+ENV_PREFIX = "CARVOICE_"
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class AudioConfig(Section):
+    """Microphone, loudspeaker and the front end between them."""
+
+    input: str = Field(
+        "default", description="Microphone: 'default', or part of a name from `carvoice devices`."
+    )
+    output: str = Field(
+        "default", description="Loudspeaker: 'default', 'none', or part of a name from `carvoice devices`."
+    )
+    block_ms: int = Field(
+        20, ge=10, le=200, multiple_of=10, description="Length of a block from the microphone."
+    )
+    echo_cancellation: bool = Field(True, description="Cancel the loudspeaker's echo.")
+    noise_suppression: bool = Field(True, description="Suppress cabin noise for the voice-activity decision.")
+
+
+class LanguageConfig(Section):
+    """What can be said."""
+
+    code: str = Field("en", pattern="^[a-z]{2}$", description="Folder under grammars/ to load.")
+    grammars: tuple[Path, ...] = Field((), description="Further grammar files or folders (HassIL YAML).")
+
+
+class AsrConfig(Section):
+    """Speech recognition."""
+
+    model: str = Field("asr-en", description="Embedded model: a registry name or a folder.")
+    open_model: str = Field("", description="Folder of an open-vocabulary model for questions; '' for none.")
+    threads: int = Field(1, ge=1, le=8, description="Threads of the recognizer.")
+    wake_phrase: str = Field("", description="Phrase that starts listening; '' means always listening.")
+    endpoint_complete_ms: int = Field(
+        200, ge=50, le=2000, description="Silence that ends a complete command."
+    )
+    endpoint_incomplete_ms: int = Field(500, ge=100, le=5000, description="Silence that ends anything else.")
+
+
+class NluConfig(Section):
+    """Understanding."""
+
+    min_confidence: float = Field(0.6, ge=0, le=1, description="Below it a command is rejected.")
+
+
+class VehicleConfig(Section):
+    """The car and its bus."""
+
+    car: str = Field("demo", description="Car: 'demo', or path of a car file (.toml).")
+    interface: str = Field(
+        "virtual", description="python-can interface: socketcan, udp_multicast, vector, ..."
+    )
+    channel: str = Field("carvoice", description="Channel of that interface, e.g. can0.")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Further options passed to python-can, e.g. {bitrate = 500000}."
+    )
+    simulate: Literal["auto", "yes", "no"] = Field(
+        "auto", description="Run the simulated car in this process; 'auto' does so on the virtual interface."
+    )
+    scenario: str = Field("", description="Scenario file of the simulated car.")
+    status_timeout_ms: int = Field(250, ge=10, le=10000, description="How long to wait for the car's answer.")
+
+
+class DialogueConfig(Section):
+    """The conversation."""
+
+    confirm_timeout_s: float = Field(8.0, gt=0, description="How long a yes or no is waited for.")
+    follow_up_s: float = Field(
+        6.0, ge=0, description="Listening goes on this long after a reply, without wake phrase."
+    )
+    announce_rejected: bool = Field(False, description="Say so when something was not understood.")
+
+
+class TtsConfig(Section):
+    """Speech synthesis."""
+
+    voice: str = Field("espeak", description="'espeak', 'none', or folder of a sherpa-onnx voice.")
+    volume: float = Field(0.8, ge=0, le=1, description="Loudness of replies.")
+    rate_wpm: int = Field(170, ge=80, le=400, description="Words per minute (espeak).")
+
+
+class RemoteConfig(Section):
+    """An OpenAI-compatible endpoint."""
+
+    name: str = Field(description="Name for logs.")
+    base_url: str = Field(description="Base URL ending in /v1.")
+    model: str = Field(description="Model name there.")
+    api_key_env: str = Field("", description="Environment variable that holds the key.")
+    tags: tuple[str, ...] = Field((), description="What it can do, e.g. 'tools'.")
+
+
+class LlmConfig(Section):
+    """Answers to open-ended questions; each tier is optional."""
+
+    manual: Path | None = Field(None, description="Folder of Markdown: the owner's manual.")
+    cache: bool = Field(True, description="Keep answers that depend on neither car nor time.")
+    model: str = Field("", description="GGUF path or registry name; '' looks in the models folder.")
+    threads: int = Field(2, ge=1, le=16, description="Threads of the local model.")
+    max_tokens: int = Field(120, ge=1, le=2048, description="Longest answer.")
+    first_token_timeout_s: float = Field(
+        4.0, gt=0, description="Give up on a tier that has said nothing by then."
+    )
+    total_timeout_s: float = Field(20.0, gt=0, description="Longest time an answer may take.")
+    routing: Literal["latency-based-routing", "least-busy", "fallbacks"] = Field(
+        "latency-based-routing", description="How a remote is chosen."
+    )
+    remotes: tuple[RemoteConfig, ...] = Field((), description="Remote endpoints, in order of preference.")
+
+
+class LogConfig(Section):
+    """The turn log."""
+
+    folder: Path | None = Field(None, description="Where turns are logged; none means no log.")
+    transcripts: bool = Field(True, description="Keep what was said; false keeps timings only.")
+
+
+class Config(Section):
+    """All of ``carvoice.toml``."""
+
+    audio: AudioConfig = AudioConfig()
+    language: LanguageConfig = LanguageConfig()
+    asr: AsrConfig = AsrConfig()
+    nlu: NluConfig = NluConfig()
+    vehicle: VehicleConfig = VehicleConfig()
+    dialogue: DialogueConfig = DialogueConfig()
+    tts: TtsConfig = TtsConfig()
+    llm: LlmConfig = LlmConfig()
+    log: LogConfig = LogConfig()
+
+
+def load_config(
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """Read the settings.
+
+    Args:
+        path: the file; None takes ``carvoice.toml`` in the working folder if there is one.
+        environ: environment variables, ``os.environ`` unless given.
+        overrides: dotted keys to values, e.g. ``{"vehicle.channel": "can0"}``; they win.
+
+    Raises:
+        ConfigError: naming file, line and key of the first setting that is wrong.
+    """
+    if path is None:
+        default = Path("carvoice.toml")
+        path = default if default.is_file() else None
+    text = ""
+    settings: dict[str, Any] = {}
+    if path is not None:
+        text, settings = _read(path)
+    origin: dict[str, str] = {}
+    for name, key, value in _from_environment(os.environ if environ is None else environ):
+        _put(settings, key, value, name)
+        origin[key] = f"environment variable {name}"
+    for key, value in (overrides or {}).items():
+        _put(settings, key, value, key)
+        origin[key] = "command line"
+    try:
+        return Config.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        line = _line_of(text, [str(part) for part in first["loc"]])
+        where = origin.get(key) or (f"{path}:{line}" if path else "settings")
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{where}: unknown key '{key}'; `carvoice config` lists them all") from None
+        raise ConfigError(f"{where}: {key} = {first['input']!r}: {first['msg']}") from None
+
+
+def dump_config(config: Config) -> str:
+    """Write the settings as TOML, each under its meaning; :func:`load_config` reads it back."""
+    lines: list[str] = []
+    for section_name, section_field in Config.model_fields.items():
+        section = getattr(config, section_name)
+        lines.append(f"# {(type(section).__doc__ or section_field.description or '').strip()}")
+        lines.append(f"[{section_name}]")
+        tables: list[str] = []
+        for name, field in type(section).model_fields.items():
+            value = getattr(section, name)
+            if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+                for item in value:
+                    tables.append(f"[[{section_name}.{name}]]")
+                    tables += [f"{k} = {_toml(v)}" for k, v in item.model_dump().items()]
+                continue
+            lines.append(f"# {field.description}")
+            lines.append(f"# {name} =" if value is None else f"{name} = {_toml(value)}")
+        lines += [*tables, ""]
+    return "\n".join(lines)
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    try:
+        return text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        raise ConfigError(f"{path}:{found.group(1) if found else 1}: not valid TOML: {error}") from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str, Any]]:
+    """Yield (variable, dotted key, value) of ``CARVOICE_SECTION__KEY`` variables."""
+    for name, raw in sorted(environ.items()):
+        if name.startswith(ENV_PREFIX) and "__" in name:
+            key = name[len(ENV_PREFIX) :].lower().replace("__", ".")
+            try:
+                value = tomllib.loads(f"value = {raw}")["value"]
+            except tomllib.TOMLDecodeError:
+                value = raw
+            yield name, key, value
+
+
+def _put(settings: dict[str, Any], key: str, value: Any, origin: str) -> None:
+    *parents, last = key.split(".")
+    table = settings
+    for parent in parents:
+        child = table.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{origin}: '{parent}' is not a section")
+        table = child
+    table[last] = value
+
+
+def _line_of(text: str, keys: list[str]) -> int:
+    """Line of the deepest part of a key path that the text names; 1 if none."""
+    best, depth, table = 1, 0, []
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        if header:
+            table = [part.strip().strip("\"'") for part in header.group(1).split(".")]
+            here = table
+        else:
+            assignment = re.match(r"\s*([\w\-\"'.]+)\s*=", line)
+            if not assignment:
+                continue
+            here = table + [part.strip("\"'") for part in assignment.group(1).split(".")]
+        named = [key for key in keys if not key.isdigit()]
+        if here == named[: len(here)] and len(here) > depth:
+            best, depth = number, len(here)
+    return best
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (str, Path)):
+        text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{text}"'
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + "}"
+    return "[" + ", ".join(_toml(item) for item in value) + "]"
