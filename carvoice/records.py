@@ -107,6 +107,7 @@ class Interpretation:
         text: the words interpreted.
         rejected: why this is not a command ("out of domain", "low confidence", ...); None if accepted.
         alternatives: other readings that were close, best first.
+        source: who read it, "grammar" or "llm"; what a language model proposes is always confirmed.
     """
 
     intent: str
@@ -116,6 +117,7 @@ class Interpretation:
     text: str = ""
     rejected: str | None = None
     alternatives: tuple[Interpretation, ...] = ()
+    source: str = "grammar"
 
     @property
     def values(self) -> dict[str, Value]:
@@ -263,6 +265,39 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerRecord:
+    """How an open question was answered, for the turn log.
+
+    Attributes:
+        outcome: "answered", "unavailable" (no tier can), "failed" (all tried and failed) or "cancelled".
+        tier: "manual", "cache", "local", "remote"; "none" when none answered.
+        model: model or deployment that gave the last token, "" if none.
+        source: where a quoted passage stands ("Tyres > Pressure"), "" if none.
+        ttft_ms: from the question to the first token of the tier that answered, None if none came.
+        total_ms: from the question to the end of the answer.
+        prompt_tokens: tokens of the prompt, as counted by the model's server; 0 if unknown.
+        tokens: tokens generated; 0 if unknown.
+        cost_usd: by the prices configured for the deployment.
+        cache_hit: the answer came from the semantic cache.
+        fallbacks: what was tried before, in order, as "tier/model: reason".
+        untrusted: text not written by us (manual passages) was in the prompt.
+    """
+
+    outcome: str
+    tier: str = "none"
+    model: str = ""
+    source: str = ""
+    ttft_ms: float | None = None
+    total_ms: float = 0.0
+    prompt_tokens: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    cache_hit: bool = False
+    fallbacks: tuple[str, ...] = ()
+    untrusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One walk through the house."""
 
@@ -275,3 +310,4 @@ class Turn:
     spans: tuple[Span, ...] = ()
     tier: str = "grammar"
     interrupted: bool = False
+    answer: AnswerRecord | None = None

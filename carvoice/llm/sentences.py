@@ -1,0 +1,49 @@
+"""Cutting streamed text into whole sentences: a tier that breaks off leaves no half sentence behind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+_ABBREVIATIONS = frozenset(
+    {"mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "approx", "ca", "incl"}
+)
+_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]|\n+")
+_LONGEST = 400  # characters: a model that never ends a sentence must still be heard
+
+
+def split_sentences(text: str) -> list[str]:
+    """Cut finished text into sentences; joined with spaces they give the text back, spacing aside."""
+    return list(whole_sentences([text]))
+
+
+def whole_sentences(pieces: Iterable[str]) -> Iterator[str]:
+    """Yield each sentence as soon as the text after it proves that it has ended; the rest at the end.
+
+    If ``pieces`` raises, the unfinished sentence is dropped and the exception goes on to the caller.
+    """
+    held = ""
+    for piece in pieces:
+        held += piece
+        while (cut := _boundary(held)) is not None:
+            sentence, held = held[:cut].strip(), held[cut:]
+            if sentence:
+                yield sentence
+    if held.strip():
+        yield held.strip()
+
+
+def _boundary(text: str) -> int | None:
+    """Where the first complete sentence in ``text`` ends, None if none has ended yet."""
+    for match in _END.finditer(text):
+        if match.group().startswith("."):
+            head = text[: match.start()]
+            word = head.rsplit(None, 1)[-1].lower().lstrip("(\"'") if head.split() else ""
+            # "e.g. this", "3. item", "J. Smith" do not end a sentence.
+            is_item = word.isdigit() and word == head.strip()
+            if word in _ABBREVIATIONS or is_item or len(word) == 1:
+                continue
+        return match.end()
+    if len(text) > _LONGEST and (space := text.rfind(" ", 0, _LONGEST)) > 0:
+        return space + 1
+    return None
