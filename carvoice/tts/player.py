@@ -88,6 +88,7 @@ class _Utterance:
         "id",
         "made",
         "pieces",
+        "is_rendering",
         "played",
         "rendered",
         "state",
@@ -99,6 +100,7 @@ class _Utterance:
         self.pieces: deque[str] = deque()
         self.complete = False  # no more text will come
         self.rendered = False  # all of the text is sound now
+        self.is_rendering = False
         self.chunks: list[FloatArray] = []
         self.made = 0  # samples in chunks, with those already dropped
         self.played = 0
@@ -273,11 +275,15 @@ class Player:
             return self._changed.wait_for(lambda: self._is_ready(length), timeout_s)
 
     def _is_ready(self, length: int) -> bool:
-        if self._is_paused or not self._queue:
+        if self._is_paused:
             return True
-        head = self._queue[0]
-        waits_for_text = not head.pieces and not head.complete
-        return head.rendered or head.made - head.played >= length or waits_for_text
+        for utterance in self._queue:
+            length -= utterance.made - utterance.played
+            if length <= 0:
+                return True
+            if not utterance.rendered:
+                return not utterance.pieces and not utterance.complete and not utterance.is_rendering
+        return True
 
     def pull(self, length: int, at_s: float | None = None) -> FloatArray:
         """The next samples to play, silence included: float32, shape (length,).
@@ -380,6 +386,7 @@ class Player:
                     self._changed.notify_all()
                     continue
                 piece = utterance.pieces.popleft()
+                utterance.is_rendering = True
             self._render(utterance, piece)
 
     def _work(self) -> _Utterance | None:
@@ -411,6 +418,9 @@ class Player:
             close = getattr(sounds, "close", None)
             if close is not None:
                 close()
+            with self._changed:
+                utterance.is_rendering = False
+                self._changed.notify_all()
 
     def _can_go_on(self, utterance: _Utterance) -> bool:
         is_stopped = self._is_closed or utterance.state is PlaybackState.CANCELLED
