@@ -1,1 +1,7 @@
 """Cython over the C audio core, and the devices that feed it."""
+
+from carvoice.audio._frontend import FrontEnd, FrontEndOutput
+from carvoice.audio._ring import RingBuffer
+from carvoice.audio.settings import FrontEndSettings
+
+__all__ = ["FrontEnd", "FrontEndOutput", "FrontEndSettings", "RingBuffer"]

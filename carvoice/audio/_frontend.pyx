@@ -1,0 +1,250 @@
+# distutils: sources = csrc/cv_frontend.c csrc/cv_align.c csrc/cv_delay.c csrc/cv_canceller.c csrc/cv_kalman.c csrc/cv_fft.c csrc/cv_highpass.c csrc/cv_noise.c csrc/cv_residual.c csrc/cv_suppress.c csrc/cv_vad.c csrc/cv_gain.c
+# cython: boundscheck=False, wraparound=False
+"""The front end: echo cancellation, suppression, voice activity, in one call per frame (csrc/cv_frontend.c)."""
+
+from libc.stdint cimport uintptr_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+cimport numpy as cnp
+import numpy as np
+
+from carvoice.audio.settings import FrontEndSettings
+from carvoice.errors import AudioFormatError, ConfigError
+
+cnp.import_array()
+
+cdef enum:
+    FRAME = 160
+    MICS = 4
+    FARS = 2
+
+
+cdef extern from "cv_frontend.h" nogil:
+    ctypedef struct cv_frontend_config:
+        int mics, far_channels, partitions, max_delay, delay
+        float highpass_hz
+        int cancel_echo, suppress_echo, suppress_noise, control_gain, follow_drift
+        float deep_transition, fast_transition, noise_memory, initial_spread
+        float asr_echo_share, asr_noise_share, echo_floor, noise_floor, over_subtraction
+        float target_db, most_gain_db, least_gain_db
+
+    ctypedef struct cv_frontend_output:
+        float asr[FRAME]
+        float vad[FRAME]
+        float speech, level_db, erle_db
+        int far_active, zone, bad_samples
+
+    ctypedef struct cv_frontend:
+        pass
+
+    const char *cv_frontend_check(const cv_frontend_config *config)
+    size_t cv_frontend_size(const cv_frontend_config *config)
+    cv_frontend *cv_frontend_init(void *memory, const cv_frontend_config *config)
+    void cv_frontend_reset(cv_frontend *frontend)
+    int cv_frontend_latency(const cv_frontend *frontend)
+    void cv_frontend_process(cv_frontend *frontend, const float *near, const float *far, cv_frontend_output *out)
+    float cv_frontend_delay(const cv_frontend *frontend)
+    float cv_frontend_drift_ppm(const cv_frontend *frontend)
+
+
+class FrontEndOutput:
+    """What the front end made of the frames that one call completed.
+
+    Attributes:
+        asr: float32 (160 * frames,): for the recognizer, echo cancelled, lightly suppressed.
+        vad: float32, same length: fully suppressed.
+        speech: float32 (frames,): probability that someone speaks.
+        level_db: float32 (frames,): microphone level, dBFS.
+        erle_db: float32 (frames,): echo the linear canceller took away, dB; 0 while the far end is silent.
+        far_active: bool (frames,): whether the loudspeaker sounds.
+        zone: int8 (frames,): index of the talker's zone, -1 unknown.
+    """
+
+    __slots__ = ("asr", "erle_db", "far_active", "level_db", "speech", "vad", "zone")
+
+    def __init__(self, frames):
+        self.asr = np.empty(frames * FRAME, np.float32)
+        self.vad = np.empty(frames * FRAME, np.float32)
+        self.speech = np.empty(frames, np.float32)
+        self.level_db = np.empty(frames, np.float32)
+        self.erle_db = np.empty(frames, np.float32)
+        self.far_active = np.empty(frames, np.bool_)
+        self.zone = np.empty(frames, np.int8)
+
+    def __len__(self):
+        return len(self.speech)
+
+
+cdef class FrontEnd:
+    """The audio chain of one stream. Not thread-safe: one thread at a time.
+
+    Samples may come in blocks of any length; each call returns the frames (10 ms) it completed, and the
+    outputs put together are the same for any division into blocks.
+
+    Args:
+        settings: what to do; the defaults fit one microphone and a mono loudspeaker signal.
+
+    Raises:
+        ConfigError: the settings contradict themselves.
+    """
+
+    cdef void *_memory
+    cdef cv_frontend *_chain
+    cdef cv_frontend_config _config
+    cdef float _near[MICS * FRAME]
+    cdef float _far[FARS * FRAME]
+    cdef int _pending
+    cdef readonly object settings
+    cdef readonly long bad_samples
+
+    def __cinit__(self, settings=None):
+        s = FrontEndSettings() if settings is None else settings
+        cdef cv_frontend_config *c = &self._config
+        c.mics = s.microphones
+        c.far_channels = s.far_channels
+        c.partitions = s.echo_tail_ms // 10
+        c.max_delay = round(s.max_delay_ms * 16)
+        c.delay = round(s.delay_ms * 16)
+        c.highpass_hz = s.highpass_hz
+        c.cancel_echo = s.cancel_echo
+        c.suppress_echo = s.suppress_echo
+        c.suppress_noise = s.suppress_noise
+        c.control_gain = s.control_gain
+        c.follow_drift = s.follow_drift
+        c.deep_transition = s.deep_transition
+        c.fast_transition = s.fast_transition
+        c.noise_memory = 0.7
+        c.initial_spread = 0.1
+        c.asr_echo_share = s.asr_echo_share
+        c.asr_noise_share = s.asr_noise_share
+        c.echo_floor = 10 ** (s.echo_floor_db / 20)
+        c.noise_floor = 10 ** (s.noise_floor_db / 20)
+        c.over_subtraction = 1.0
+        c.target_db = s.target_db
+        c.most_gain_db = s.most_gain_db
+        c.least_gain_db = -12.0
+        cdef const char *problem = cv_frontend_check(c)
+        if problem != NULL:
+            raise ConfigError(f"front end settings: {problem.decode()}")
+        self.settings = s
+        cdef size_t size = cv_frontend_size(c)
+        self._memory = calloc(1, size + 64)
+        if self._memory == NULL:
+            raise MemoryError(f"no memory for the front end ({size} bytes)")
+        self._chain = cv_frontend_init(<void *>((<uintptr_t>self._memory + 63) // 64 * 64), c)
+
+    def __dealloc__(self):
+        free(self._memory)
+
+    def process(self, near, far=None):
+        """Take in microphone samples and what the loudspeaker played meanwhile.
+
+        Args:
+            near: (n,) or (microphones, n); float32 in ±1 or int16.
+            far: (n,) or (far_channels, n), the same n; None when nothing plays.
+
+        Returns:
+            FrontEndOutput: the frames completed by this call, maybe none.
+
+        Raises:
+            AudioFormatError: wrong shape or dtype, or lengths that differ. Samples that are not finite
+                are taken for silence and counted in ``bad_samples``.
+        """
+        cdef cnp.ndarray a = samples(near, self._config.mics, "near")
+        cdef cnp.ndarray b = None if far is None else samples(far, self._config.far_channels, "far")
+        cdef cnp.npy_intp n = cnp.PyArray_DIM(a, 1)
+        if far is not None and cnp.PyArray_DIM(b, 1) != n:
+            raise AudioFormatError(f"near has {n} samples, far {b.shape[1]}: give the same stretch of both")
+        out = FrontEndOutput((self._pending + n) // FRAME)
+        if n > 0:
+            self._run(a, b, n, out)
+        return out
+
+    cdef int _run(self, cnp.ndarray a, cnp.ndarray b, cnp.npy_intp n, out) except -1:
+        cdef float[::1] asr = out.asr, vad = out.vad
+        cdef float[::1] speech = out.speech, level = out.level_db, erle = out.erle_db
+        cdef cnp.uint8_t[::1] active = out.far_active.view(np.uint8)
+        cdef signed char[::1] zone = out.zone
+        cdef const float *near = <const float *>cnp.PyArray_DATA(a)
+        cdef const float *far = NULL if b is None else <const float *>cnp.PyArray_DATA(b)
+        cdef cv_frontend_output frame
+        cdef cnp.npy_intp at = 0, take, done = 0
+        cdef int m, i
+        with nogil:
+            while at < n:
+                take = min(FRAME - self._pending, n - at)
+                for m in range(self._config.mics):
+                    memcpy(&self._near[m * FRAME + self._pending], near + m * n + at, take * sizeof(float))
+                for m in range(self._config.far_channels):
+                    for i in range(take):
+                        self._far[m * FRAME + self._pending + i] = far[m * n + at + i] if far != NULL else 0.0
+                self._pending += <int>take
+                at += take
+                if self._pending < FRAME:
+                    break
+                self._pending = 0
+                cv_frontend_process(self._chain, self._near, self._far, &frame)
+                memcpy(&asr[done * FRAME], frame.asr, FRAME * sizeof(float))
+                memcpy(&vad[done * FRAME], frame.vad, FRAME * sizeof(float))
+                speech[done] = frame.speech
+                level[done] = frame.level_db
+                erle[done] = frame.erle_db
+                active[done] = frame.far_active
+                zone[done] = <signed char>frame.zone
+                self.bad_samples += frame.bad_samples
+                done += 1
+        return 0
+
+    def flush(self):
+        """Complete the last frame with silence and bring out what the latency still holds back.
+
+        Returns:
+            FrontEndOutput: one or two frames.
+        """
+        padding = (FRAME - self._pending) % FRAME + self.latency_samples
+        return self.process(np.zeros((self._config.mics, padding), np.float32))
+
+    def reset(self):
+        """Forget everything heard, as if new."""
+        cv_frontend_reset(self._chain)
+        self._pending = 0
+        self.bad_samples = 0
+
+    @property
+    def latency_samples(self):
+        """Samples by which the outputs lag the input, beside the frame itself."""
+        return cv_frontend_latency(self._chain)
+
+    @property
+    def delay_ms(self):
+        """Delay of the echo that is being undone before the filter."""
+        return cv_frontend_delay(self._chain) / 16
+
+    @property
+    def drift_ppm(self):
+        """Clock drift that is being undone, parts per million."""
+        return cv_frontend_drift_ppm(self._chain)
+
+    @property
+    def state_bytes(self):
+        """Size of the whole state; nothing else is allocated while running but the outputs."""
+        return cv_frontend_size(&self._config)
+
+
+cdef cnp.ndarray samples(block, int channels, str name):
+    """Bring a block to float32 (channels, n), C-contiguous."""
+    array = np.asarray(block)
+    if array.dtype == np.int16:
+        array = array.astype(np.float32) * np.float32(1 / 32768)
+    elif array.dtype != np.float32:
+        if not np.issubdtype(array.dtype, np.floating):
+            raise AudioFormatError(f"{name}: samples are {array.dtype}; give float32 in ±1 or int16")
+        array = array.astype(np.float32)
+    if array.ndim == 1:
+        array = array[np.newaxis]
+    if array.ndim != 2 or array.shape[0] != channels:
+        raise AudioFormatError(
+            f"{name}: shape {np.shape(block)}; give (n,) or ({channels}, n): {channels} channel(s) were set"
+        )
+    return np.ascontiguousarray(array)

@@ -1,0 +1,69 @@
+"""Settings of the front end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from carvoice.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class FrontEndSettings:
+    """What the front end does, and how hard.
+
+    The defaults are for one microphone and a mono loudspeaker signal in a car.
+
+    Attributes:
+        microphones: 1 to 4.
+        far_channels: loudspeaker channels, 1 or 2.
+        highpass_hz: cut-off of the high-pass, 0 for none.
+        cancel_echo: linear echo canceller.
+        suppress_echo: residual echo suppressor (both outputs; the recognizer's only by its share).
+        suppress_noise: noise suppressor of the ``vad`` output.
+        control_gain: slow gain control of the ``asr`` output.
+        echo_tail_ms: length of the echo filter: 40 to 320, in steps of 40.
+        max_delay_ms: how far behind the loudspeaker signal the echo is searched, 0 for no search.
+        delay_ms: delay known beforehand.
+        follow_drift: estimate and undo clock drift between loudspeaker and microphone.
+        deep_transition: how still the deep filter believes the echo path to be, per frame, below 1.
+        fast_transition: the same of the fast filter.
+        asr_echo_share: 0..1, how much of the echo suppression the ``asr`` output takes.
+        asr_noise_share: 0..1, how much of the noise suppression the ``asr`` output takes.
+        echo_floor_db: most attenuation of echo in the ``vad`` output.
+        noise_floor_db: most attenuation of noise in the ``vad`` output.
+        target_db: level of speech that the gain control aims at, dBFS.
+        most_gain_db: the most it amplifies.
+    """
+
+    microphones: int = 1
+    far_channels: int = 1
+    highpass_hz: float = 70.0
+    cancel_echo: bool = True
+    suppress_echo: bool = True
+    suppress_noise: bool = True
+    control_gain: bool = False
+    echo_tail_ms: int = 160
+    max_delay_ms: int = 320
+    delay_ms: float = 0.0
+    follow_drift: bool = True
+    deep_transition: float = 0.99995
+    fast_transition: float = 0.9995
+    asr_echo_share: float = 0.5
+    asr_noise_share: float = 0.0
+    echo_floor_db: float = -40.0
+    noise_floor_db: float = -20.0
+    target_db: float = -24.0
+    most_gain_db: float = 15.0
+
+    def __post_init__(self) -> None:
+        for name in ("asr_echo_share", "asr_noise_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(f"{name} = {getattr(self, name)}: must be 0 to 1")
+        for name in ("deep_transition", "fast_transition"):
+            if not 0.9 <= getattr(self, name) < 1.0:
+                raise ConfigError(f"{name} = {getattr(self, name)}: must be 0.9 to below 1")
+        for name in ("echo_floor_db", "noise_floor_db"):
+            if not -80.0 <= getattr(self, name) <= 0.0:
+                raise ConfigError(f"{name} = {getattr(self, name)}: must be -80 to 0 dB")
+        if self.echo_tail_ms % 40 or not 40 <= self.echo_tail_ms <= 320:
+            raise ConfigError(f"echo_tail_ms = {self.echo_tail_ms}: must be 40 to 320 in steps of 40")

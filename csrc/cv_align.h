@@ -1,0 +1,51 @@
+/* cv_align.h - the far end, delayed to where its echo is and resampled to the microphone's clock.
+ *
+ * Keeps the far end's past, moves the reading point when the delay estimate leaves the filter's reach,
+ * and follows clock drift by reading at a fractional, slowly moving point (windowed-sinc interpolation,
+ * J. Smith, "Digital audio resampling", CCRMA). Its output are the far-end spectra the filters use.
+ */
+#ifndef CV_ALIGN_H
+#define CV_ALIGN_H
+
+#include "cv_base.h"
+#include "cv_delay.h"
+#include "cv_fft.h"
+#include "cv_kalman.h"
+
+enum { CV_SINC_TAPS = 24, CV_SINC_PHASES = 64, CV_MAX_FAR_CHANNELS = 2 };
+
+typedef struct {
+    size_t channels, partitions;
+    size_t max_delay;  /* samples searched; 0: no search, the delay is known */
+    size_t delay;      /* samples, where to start */
+    int follow_drift;
+} cv_align_config;
+
+typedef struct {
+    cv_align_config config;
+    const cv_fft *fft;
+    cv_delay search;
+    cv_far_spectra spectra;
+    float *history;    /* [channel][length], a ring */
+    size_t length;     /* power of two */
+    uint64_t written;  /* samples of each channel so far */
+    double delay;      /* reading point behind the newest sample */
+    double drift;      /* samples per sample that the delay grows */
+    float (*sinc)[CV_SINC_TAPS];
+    float *aligned;    /* [channel][320]: the present and the former aligned frame */
+    int candidate;     /* lag seen in the last scan */
+    int agreed;        /* scans that agreed on it */
+    int known;         /* a delay has been found */
+} cv_align;
+
+void cv_align_carve(cv_align *align, cv_arena *arena, const cv_align_config *config);
+void cv_align_init(cv_align *align, const cv_align_config *config, const cv_fft *fft);
+void cv_align_reset(cv_align *align);
+/* Take in a far-end frame [channel][160] and the near-end frame; renew the spectra.
+ * Returns by how many samples the far end was moved (positive: it now comes later, so filters must
+ * shift their taps by the negative of it), usually 0. */
+int cv_align_process(cv_align *align, const float *far, const float *near);
+/* Whether any far-end sound is within reach of the filters. */
+int cv_align_active(const cv_align *align);
+
+#endif

@@ -1,0 +1,98 @@
+#include "cv_canceller.h"
+
+#include <string.h>
+
+enum { DEEP, FAST, NEITHER };
+enum { FAST_WINS_AFTER = 15, DEEP_WINS_AFTER = 40 }; /* frames */
+#define POWER_MEMORY 0.8f
+
+void cv_canceller_carve(cv_canceller *canceller, cv_arena *arena, size_t lanes) {
+    cv_kalman_carve(&canceller->deep, arena, lanes);
+    cv_kalman_carve(&canceller->fast, arena, lanes);
+}
+
+void cv_canceller_init(cv_canceller *canceller, const cv_canceller_config *config, const cv_fft *fft) {
+    cv_kalman_config deep = {config->deep_transition, config->noise_memory, config->initial_spread};
+    cv_kalman_config fast = {config->fast_transition, config->noise_memory, config->initial_spread};
+    canceller->config = *config;
+    cv_kalman_init(&canceller->deep, &deep, fft);
+    cv_kalman_init(&canceller->fast, &fast, fft);
+    canceller->near_power = canceller->deep_power = canceller->fast_power = 0.0f;
+    canceller->choice = DEEP;
+    canceller->fast_better = canceller->deep_better = 0;
+    memset(canceller->echo, 0, sizeof canceller->echo);
+}
+
+static float mean_square(const float *x) {
+    float sum = 0.0f;
+    for (int i = 0; i < CV_FRAME; i++) sum += x[i] * x[i];
+    return sum / CV_FRAME;
+}
+
+static void smooth(float *power, const float *frame) {
+    *power = POWER_MEMORY * *power + (1.0f - POWER_MEMORY) * mean_square(frame);
+}
+
+/* Keep the present choice unless another is clearly better. */
+static int choose(const cv_canceller *canceller) {
+    float deep = canceller->deep_power, fast = canceller->fast_power, near = canceller->near_power;
+    int choice = canceller->choice == NEITHER ? DEEP : canceller->choice;
+    if (choice == DEEP && fast < 0.8f * deep) choice = FAST;
+    else if (choice == FAST && deep < 0.95f * fast) choice = DEEP;
+    float best = choice == DEEP ? deep : fast;
+    return best > (canceller->choice == NEITHER ? near : 1.5f * near) ? NEITHER : choice;
+}
+
+static void exchange(cv_canceller *canceller) {
+    float deep = canceller->deep_power, fast = canceller->fast_power;
+    canceller->fast_better = fast < 0.7f * deep ? canceller->fast_better + 1 : 0;
+    canceller->deep_better = deep < 0.5f * fast ? canceller->deep_better + 1 : 0;
+    if (canceller->fast_better >= FAST_WINS_AFTER) {
+        cv_kalman_copy(&canceller->deep, &canceller->fast);
+        canceller->deep_power = fast;
+        canceller->fast_better = 0;
+    } else if (canceller->deep_better >= DEEP_WINS_AFTER) {
+        cv_kalman_copy(&canceller->fast, &canceller->deep);
+        canceller->fast_power = deep;
+        canceller->deep_better = 0;
+    }
+}
+
+void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, int active, const float *near,
+                          float *error) {
+    float echo[3][CV_FRAME], left[2][CV_FRAME];
+    if (!active) {
+        memset(canceller->echo, 0, sizeof canceller->echo);
+        memcpy(error, near, CV_FRAME * sizeof(float));
+        return;
+    }
+    cv_kalman_predict(&canceller->deep, far, echo[DEEP]);
+    cv_kalman_predict(&canceller->fast, far, echo[FAST]);
+    memset(echo[NEITHER], 0, sizeof echo[NEITHER]);
+    for (int i = 0; i < CV_FRAME; i++) {
+        left[DEEP][i] = near[i] - echo[DEEP][i];
+        left[FAST][i] = near[i] - echo[FAST][i];
+    }
+    smooth(&canceller->near_power, near);
+    smooth(&canceller->deep_power, left[DEEP]);
+    smooth(&canceller->fast_power, left[FAST]);
+    int before = canceller->choice, now = choose(canceller);
+    for (int i = 0; i < CV_FRAME; i++) {
+        float t = before == now ? 1.0f : (float)(i + 1) / CV_FRAME; /* fade over, no click */
+        canceller->echo[i] = echo[before][i] + t * (echo[now][i] - echo[before][i]);
+        error[i] = near[i] - canceller->echo[i];
+    }
+    canceller->choice = now;
+    cv_kalman_update(&canceller->deep, far, left[DEEP]);
+    cv_kalman_update(&canceller->fast, far, left[FAST]);
+    exchange(canceller);
+}
+
+void cv_canceller_realign(cv_canceller *canceller, const cv_far_spectra *far, int move) {
+    cv_kalman_shift(&canceller->deep, far, -move);
+    cv_kalman_shift(&canceller->fast, far, -move);
+}
+
+const float *cv_canceller_residual_psd(const cv_canceller *canceller) {
+    return canceller->choice == FAST ? canceller->fast.echo_psd : canceller->deep.echo_psd;
+}

@@ -1,0 +1,40 @@
+/* cv_canceller.h - linear echo canceller of one microphone: two Kalman filters over one far end.
+ *
+ * The deep filter believes that the path hardly moves and reaches the lowest echo; the fast one follows
+ * changes and drift. Each frame's output comes from the one with less left over, and when the fast one
+ * has been better for a while the deep one takes over its state (a shadow filter: K. Ochiai, T. Araseki,
+ * T. Ogihara, "Echo canceler with two echo path models", IEEE Trans. Comm. 25, 1977), which frees it
+ * from lock-up after a change of the path.
+ */
+#ifndef CV_CANCELLER_H
+#define CV_CANCELLER_H
+
+#include "cv_base.h"
+#include "cv_kalman.h"
+
+typedef struct {
+    float deep_transition, fast_transition;
+    float noise_memory;
+    float initial_spread;
+} cv_canceller_config;
+
+typedef struct {
+    cv_canceller_config config;
+    cv_kalman deep, fast;
+    float near_power, deep_power, fast_power; /* smoothed, of the frames */
+    int choice;      /* 0 deep, 1 fast, 2 neither: the microphone itself */
+    int fast_better, deep_better; /* frames in a row */
+    float echo[CV_FRAME];
+} cv_canceller;
+
+void cv_canceller_carve(cv_canceller *canceller, cv_arena *arena, size_t lanes);
+void cv_canceller_init(cv_canceller *canceller, const cv_canceller_config *config, const cv_fft *fft);
+/* error = near - canceller->echo. When active is 0 the far end is silent: near passes untouched. */
+void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, int active, const float *near,
+                          float *error);
+/* The far end was moved by `move` samples (see cv_align_process). */
+void cv_canceller_realign(cv_canceller *canceller, const cv_far_spectra *far, int move);
+/* Predicted power spectrum of the echo left in the output. */
+const float *cv_canceller_residual_psd(const cv_canceller *canceller);
+
+#endif

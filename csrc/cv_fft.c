@@ -1,0 +1,50 @@
+#include "cv_fft.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef float cv_lanes __attribute__((vector_size(CV_LANES * sizeof(float))));
+
+#define CV_T float
+#define CV_NAME(x) one_##x
+#include "cv_fft_kernel.h"
+#undef CV_T
+#undef CV_NAME
+#define CV_T cv_lanes
+#define CV_NAME(x) four_##x
+#include "cv_fft_kernel.h"
+
+void cv_fft_init(cv_fft *fft) {
+    const double pi = 3.14159265358979323846;
+    for (int j = 0; j < 160; j++) {
+        fft->cos_half[j] = (float)cos(2.0 * pi * j / 160.0);
+        fft->sin_half[j] = (float)-sin(2.0 * pi * j / 160.0);
+    }
+    for (int k = 0; k <= 160; k++) {
+        fft->cos_full[k] = (float)cos(2.0 * pi * k / 320.0);
+        fft->sin_full[k] = (float)-sin(2.0 * pi * k / 320.0);
+    }
+}
+
+CV_SIMD void cv_fft_forward(const cv_fft *fft, const float *time, float *re, float *im) {
+    one_forward(fft, time, re, im, 1);
+}
+
+CV_SIMD void cv_fft_inverse(const cv_fft *fft, const float *re, const float *im, float *time) {
+    one_inverse(fft, re, im, 1, time);
+}
+
+CV_SIMD void cv_fft_forward4(const cv_fft *fft, const float *time, float *re, float *im, size_t stride) {
+    four_forward(fft, (const cv_lanes *)time, (cv_lanes *)re, (cv_lanes *)im, stride / CV_LANES);
+}
+
+CV_SIMD void cv_fft_inverse4(const cv_fft *fft, const float *re, const float *im, size_t stride, float *time) {
+    four_inverse(fft, (const cv_lanes *)re, (const cv_lanes *)im, stride / CV_LANES, (cv_lanes *)time);
+}
+
+CV_SIMD void cv_fft_constrain4(const cv_fft *fft, float *re, float *im, size_t stride) {
+    cv_lanes time[CV_FFT_SIZE];
+    four_inverse(fft, (const cv_lanes *)re, (const cv_lanes *)im, stride / CV_LANES, time);
+    memset(time + CV_FRAME, 0, CV_FRAME * sizeof(cv_lanes));
+    four_forward(fft, time, (cv_lanes *)re, (cv_lanes *)im, stride / CV_LANES);
+}

@@ -1,0 +1,27 @@
+#include "cv_vad.h"
+
+#include <math.h>
+
+enum { FIRST_BIN = 4, LAST_BIN = 80 }; /* 200 Hz to 4 kHz */
+#define RISE 0.5f
+#define FALL 0.15f
+#define MIDDLE 0.35f /* evidence at which either is as likely */
+#define SLOPE 8.0f
+
+void cv_vad_reset(cv_vad *vad) {
+    vad->evidence = 0.0f;
+    vad->probability = 0.0f;
+}
+
+CV_SIMD float cv_vad_process(cv_vad *vad, const float *power, const float *interference, const float *prior) {
+    float sum = 0.0f;
+    for (size_t k = FIRST_BIN; k <= LAST_BIN; k++) {
+        float posterior = power[k] / (interference[k] + 1e-9f);
+        posterior = posterior < 1000.0f ? posterior : 1000.0f;
+        sum += logf(1.0f + posterior * prior[k] / (1.0f + prior[k])) - 0.5f * logf(1.0f + prior[k]);
+    }
+    float evidence = sum / (LAST_BIN - FIRST_BIN + 1) - 0.2f;
+    vad->evidence += (evidence > vad->evidence ? RISE : FALL) * (evidence - vad->evidence);
+    vad->probability = 1.0f / (1.0f + expf(-SLOPE * (vad->evidence - MIDDLE)));
+    return vad->probability;
+}
