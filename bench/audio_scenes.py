@@ -1,0 +1,250 @@
+"""Seeded cabin scenes with an echo: what the microphone hears, and each of its parts.
+
+A shoe-box cabin of 2.5 x 1.5 x 1.2 m by the image-source method (J. Allen, D. Berkley, "Image method for
+efficiently simulating small-room acoustics", JASA 65, 1979). Speech comes from the folder that
+CARVOICE_SHARED names; without it, from filtered noise with the rhythm of speech.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import butter, fftconvolve, lfilter, resample_poly
+
+RATE = 16_000
+CABIN_M = np.array([2.5, 1.5, 1.2])
+LOUDSPEAKER_M = np.array([0.35, 0.12, 0.35])
+LOUDSPEAKER_RIGHT_M = np.array([0.35, 1.38, 0.35])
+MICROPHONE_M = np.array([0.75, 0.75, 1.15])
+DRIVER_M = np.array([1.15, 0.40, 0.95])
+PASSENGER_M = np.array([1.15, 1.10, 0.95])
+SHARED = Path(os.environ.get("CARVOICE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def impulse_response(
+    source_m: np.ndarray, microphone_m: np.ndarray, t60_s: float = 0.07, order: int = 24, seed: int = 0
+) -> np.ndarray:
+    """Impulse response of the cabin, float64, long enough for 60 dB of decay."""
+    volume = float(np.prod(CABIN_M))
+    x, y, z = CABIN_M
+    surface = 2 * (x * y + y * z + x * z)
+    # Eyring: t60 = 0.161 V / (-S ln(1 - absorption))
+    reflection = np.sqrt(np.exp(-0.161 * volume / (surface * t60_s)))
+    n = np.arange(-order, order + 1)
+    length = int(1.3 * t60_s * RATE) + 200
+    response = np.zeros(length + 64)
+    taps = np.arange(-20, 21)
+    per_axis = []
+    for axis in range(3):
+        for mirrored in (0, 1):
+            place = 2 * n * CABIN_M[axis] + (1 - 2 * mirrored) * source_m[axis]
+            per_axis.append((place - microphone_m[axis], np.abs(n - mirrored) + np.abs(n)))
+    for px in (0, 1):
+        for py in (0, 1):
+            for pz in (0, 1):
+                dx, hx = per_axis[px]
+                dy, hy = per_axis[2 + py]
+                dz, hz = per_axis[4 + pz]
+                distance = np.sqrt(
+                    dx[:, None, None] ** 2 + dy[None, :, None] ** 2 + dz[None, None, :] ** 2
+                ).ravel()
+                hits = (hx[:, None, None] + hy[None, :, None] + hz[None, None, :]).ravel()
+                delay = distance / 343.0 * RATE
+                near = delay < length
+                delay, hits, distance = delay[near], hits[near], distance[near]
+                gain = reflection**hits / (4 * np.pi * distance)
+                whole = np.round(delay).astype(int)
+                t = taps[None, :] - (delay - whole)[:, None]
+                pulse = np.sinc(t) * (0.5 + 0.5 * np.cos(np.pi * np.clip(t / 21, -1, 1)))
+                at = whole[:, None] + taps[None, :]
+                inside = at >= 0
+                np.add.at(response, at[inside], (pulse * gain[:, None])[inside])
+    # at 1.5 % of the size of the direct path, each response gets a diffuse tail of its own
+    rng = np.random.default_rng(seed)
+    t = np.arange(len(response)) / RATE
+    tail = rng.standard_normal(len(response)) * 10 ** (-3 * t / t60_s)
+    tail[: int(np.argmax(np.abs(response))) + 80] = 0
+    return response + 0.015 * np.max(np.abs(response)) * tail
+
+
+@functools.lru_cache(maxsize=8)
+def speech(corpus: str, seconds: float, seed: int, pause_s: float = 0.25) -> np.ndarray:
+    """Sentences of a corpus one after the other, at -23 dBFS RMS."""
+    rng = np.random.default_rng(seed)
+    folder = SHARED / "speech" / corpus
+    files = sorted(folder.rglob("*.flac"))
+    wanted = int(seconds * RATE)
+    parts: list[np.ndarray] = []
+    if files:
+        import soundfile
+
+        while sum(map(len, parts)) < wanted:
+            x, _ = soundfile.read(files[rng.integers(len(files))], dtype="float64")
+            x = x / (np.sqrt(np.mean(x**2)) + 1e-9)
+            parts += [x, np.zeros(int(pause_s * RATE))]
+        x = np.concatenate(parts)[:wanted]
+    else:
+        x = babble(wanted, rng)
+    return x / np.sqrt(np.mean(x**2)) * 10 ** (-23 / 20)
+
+
+def babble(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Noise with the spectrum and rhythm of speech."""
+    b, a = butter(2, [150 / 8000, 1200 / 8000], "band")
+    rhythm = np.repeat(rng.random(count // 1600 + 1) ** 2 * (rng.random(count // 1600 + 1) > 0.3), 1600)[
+        :count
+    ]
+    rhythm = lfilter(*butter(1, 12 / 8000), rhythm)
+    return lfilter(b, a, rng.standard_normal(count)) * rhythm
+
+
+def music(seconds: float, seed: int) -> np.ndarray:
+    """Chords of decaying harmonics over a beat of noise, -23 dBFS RMS."""
+    rng = np.random.default_rng(seed)
+    count = int(seconds * RATE)
+    x = np.zeros(count)
+    beat = int(0.3 * RATE)
+    t = np.arange(4 * beat) / RATE
+    for start in range(0, count, beat):
+        root = 110 * 2 ** (rng.integers(0, 24) / 12)
+        note = np.zeros(len(t))
+        for degree in (0, 4, 7):
+            f0 = root * 2 ** (degree / 12)
+            for h in range(1, 12):
+                if h * f0 < 7500:
+                    note += np.sin(2 * np.pi * h * f0 * t + rng.random() * 6.28) / h**1.2
+        note = note * np.exp(-t * 3) + 1.5 * rng.standard_normal(len(t)) * np.exp(-t * 60)
+        stop = min(count, start + len(t))
+        x[start:stop] += note[: stop - start]
+    return x / np.sqrt(np.mean(x**2)) * 10 ** (-23 / 20)
+
+
+def cabin_noise(seconds: float, seed: int, kind: str = "drive") -> np.ndarray:
+    """Noise of unit RMS: "drive" (engine orders and road), "wind", "rain", "fan" or "white"."""
+    rng = np.random.default_rng(seed)
+    count = int(seconds * RATE)
+    t = np.arange(count) / RATE
+    white = rng.standard_normal(count)
+    if kind == "white":
+        x = white
+    elif kind == "rain":
+        drops = (rng.random(count) < 0.01) * rng.standard_normal(count)
+        x = lfilter(*butter(1, 500 / 8000, "high"), white) * 0.5 + 6 * lfilter(*butter(2, 3000 / 8000), drops)
+    elif kind == "fan":
+        x = lfilter(*butter(1, 900 / 8000), white) + 0.15 * np.sin(2 * np.pi * 310 * t)
+    elif kind == "wind":
+        gust = 1 + 0.6 * lfilter(*butter(1, 1 / 8000), rng.standard_normal(count)) * 30
+        x = lfilter(*butter(1, 250 / 8000), white) * np.clip(gust, 0.2, 3)
+    else:
+        rpm = 2200 + 500 * np.sin(2 * np.pi * 0.05 * t + rng.random() * 6)
+        phase = 2 * np.pi * np.cumsum(rpm / 60) / RATE
+        orders = sum(np.sin(o * phase + rng.random() * 6) / o for o in (1, 2, 4, 6))
+        x = 0.5 * orders + 6 * lfilter(*butter(1, 120 / 8000), white) + 0.25 * white
+    return x / np.sqrt(np.mean(x**2))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All signals float32, same length, 16 kHz; mic = near + echo + noise."""
+
+    name: str
+    far: np.ndarray  # (n,) or (channels, n)
+    mic: np.ndarray
+    near: np.ndarray
+    echo: np.ndarray
+    noise: np.ndarray
+    marks_s: dict[str, float] = field(default_factory=dict)
+
+
+def make_scene(
+    name: str = "scene",
+    *,
+    seconds: float = 60.0,
+    near_from_s: float = 20.0,
+    near_to_s: float = 40.0,
+    change_s: float | None = 40.0,
+    ser_db: float = 0.0,
+    delay_ms: float = 40.0,
+    drift_ppm: float = 0.0,
+    noise_db: float = -35.0,
+    noise_kind: str = "white",
+    t60_s: float = 0.07,
+    clip: float = 0.0,
+    saturate: float = 0.0,
+    far_kind: str = "speech",
+    seed: int = 1,
+) -> Scene:
+    """Far-end talk, then double talk, then a change of the echo path.
+
+    Args:
+        seconds: length.
+        near_from_s: when the driver starts to talk, near_to_s: when they stop.
+        change_s: when the loudspeaker moves (its path changes), None for never.
+        ser_db: near-end over echo power, both while active.
+        delay_ms: device latency before the echo.
+        drift_ppm: how much slower the microphone's clock runs.
+        noise_db: noise over echo power.
+        noise_kind: see :func:`cabin_noise`.
+        t60_s: reverberation time.
+        clip: loudspeaker clips at this multiple of the far end's RMS, 0 for never.
+        saturate: strength of a soft, asymmetric saturation, 0 for none.
+        far_kind: "speech", "music", "silence" or "stereo" (music, two loudspeakers).
+        seed: of everything random.
+    """
+    count = int(seconds * RATE)
+    rng = np.random.default_rng(seed)
+    if far_kind == "speech":
+        far = speech("ljspeech", seconds, seed)
+    elif far_kind == "silence":
+        far = np.zeros(count)
+    else:
+        far = music(seconds, seed)
+    sources = [far]
+    if far_kind == "stereo":
+        second = music(seconds, seed + 100)
+        sources = [far + 0.3 * second, 0.3 * far + second]
+    echo = np.zeros(count)
+    for index, source in enumerate(sources):
+        played = source
+        rms = np.sqrt(np.mean(source**2)) + 1e-12
+        if clip:
+            played = np.clip(played, -clip * rms, clip * rms)
+        if saturate:
+            u = played / (3 * rms)
+            played = 3 * rms * np.tanh(saturate * u + 0.2 * saturate * u**2) / saturate
+        place = LOUDSPEAKER_RIGHT_M if index else LOUDSPEAKER_M
+        part = fftconvolve(played, impulse_response(place, MICROPHONE_M, t60_s, seed=seed + index))[:count]
+        if change_s is not None:
+            moved = place + np.array([0.25, 0.10 if index == 0 else -0.10, 0.15])
+            after = fftconvolve(played, impulse_response(moved, MICROPHONE_M, t60_s, seed=seed + 7 + index))
+            at = int(change_s * RATE)
+            part[at:] = after[at:count]
+        echo += part
+    if drift_ppm:
+        # band-limited: four times the rate, then linear between the points
+        fine = resample_poly(echo, 8, 1)
+        where = np.arange(count) * (1 - drift_ppm * 1e-6) * 8
+        echo = np.interp(where, np.arange(len(fine)), fine)
+    lag = round(delay_ms * RATE / 1000)
+    echo = np.concatenate([np.zeros(lag), echo])[:count]
+    level = 10 ** (-26 / 20)
+    if np.any(echo):
+        echo *= level / np.sqrt(np.mean(echo**2))
+    near = np.zeros(count)
+    start, stop = int(near_from_s * RATE), int(min(near_to_s, seconds) * RATE)
+    if stop > start:
+        talk = speech("coffee-dev", (stop - start) / RATE, seed + 50)
+        talk = fftconvolve(talk, impulse_response(DRIVER_M, MICROPHONE_M, 0.05, seed=seed + 3))[
+            : stop - start
+        ]
+        near[start:stop] = talk * level * 10 ** (ser_db / 20) / np.sqrt(np.mean(talk**2))
+    noise = cabin_noise(seconds, int(rng.integers(1 << 30)), noise_kind) * level * 10 ** (noise_db / 20)
+    mic = near + echo + noise
+    single = np.float32
+    far_out = np.stack(sources) if far_kind == "stereo" else far
+    return Scene(name, far_out.astype(single), mic.astype(single), near.astype(single), echo.astype(single),
+                 noise.astype(single))  # fmt: skip
