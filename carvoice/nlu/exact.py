@@ -1,0 +1,138 @@
+"""The exact parse: text that the grammar has, word for word, to intent and slots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from carvoice.grammar.automaton import KIND_RANGE, KIND_WILDCARD, Automaton, BlockInfo
+from carvoice.grammar.conditions import excluded_passes, required_passes, slots_from_context
+from carvoice.nlu._matcher import Matcher
+from carvoice.nlu.lattice import Lattice, LatticeBuilder
+from carvoice.records import PrefixState, Slot
+
+if TYPE_CHECKING:
+    from carvoice.nlu._matcher import Parse
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One complete parse.
+
+    Attributes:
+        intent, slots, template: what it means and which template said so.
+        block: index of the block in the automaton.
+        cost: the matcher's cost; the smallest is the best.
+        metadata: metadata of the block.
+    """
+
+    intent: str
+    slots: Mapping[str, Slot]
+    template: str
+    block: int
+    cost: int
+    metadata: Mapping[str, Any]
+
+
+class ExactParser:
+    """Parses text against one automaton. Not thread-safe."""
+
+    def __init__(self, automaton: Automaton) -> None:
+        self.automaton = automaton
+        self._builder = LatticeBuilder(automaton)
+        self._matcher = Matcher(automaton)
+
+    def parse(self, text: str, context: Mapping[str, Any] | None = None) -> list[Reading]:
+        """All readings of a text, the best first; [] when the grammar does not have it.
+
+        The order is HassIL's ``recognize_best``: fewer wildcards, more literal text, less text in
+        wildcards, then the intent's name.
+        """
+        lattice = self._builder.build(text)
+        if lattice is None or not lattice.edges:
+            return []
+        matched = self._matcher.match(lattice.edges, lattice.starts, lattice.boundary)
+        if matched is None or not matched[0]:
+            return []
+        known = context or {}
+        readings: list[Reading] = []
+        for parse in matched[0]:
+            reading = self._reading(parse, text, lattice, known)
+            if reading is not None:
+                readings.append(reading)
+        if len(readings) > 1:
+            readings.sort(key=lambda reading: (reading.cost, reading.intent))
+        return readings
+
+    def prefix(self, text: str) -> PrefixState:
+        """What the words so far are to the grammar. The last word is taken to be whole."""
+        lattice = self._builder.build(text)
+        if lattice is None:
+            return PrefixState.DEAD
+        if len(lattice.starts) == 1:
+            return PrefixState.VIABLE
+        matched = self._matcher.match(lattice.edges, lattice.starts, lattice.boundary)
+        if matched is None:
+            return PrefixState.VIABLE
+        parses, _, extends = matched
+        if parses:
+            return PrefixState.COMPLETE if extends else PrefixState.FINAL
+        return PrefixState.VIABLE if extends else PrefixState.DEAD
+
+    def _reading(self, parse: Parse, text: str, lattice: Lattice, known: Mapping[str, Any]) -> Reading | None:
+        automaton = self.automaton
+        cost, template_id, matches = parse
+        template = automaton.templates[template_id]
+        block = automaton.blocks[template.block]
+        if block.required_keywords and not _has_keyword(block, text):
+            return None
+        if block.requires_context or block.excludes_context:
+            # What is known beforehand must not object, even if a list value says otherwise.
+            if not required_passes(block.requires_context, known, missing_passes=True):
+                return None
+            if not excluded_passes(block.excludes_context, known):
+                return None
+        slots: dict[str, Slot] = {}
+        context = known
+        for list_arc, value, from_node, to_node in matches:
+            program = automaton.lists[automaton.list_id[list_arc]]
+            start, end = lattice.starts[from_node], lattice.ends[to_node]
+            heard = text[start:end]
+            if value in program.contexts:
+                context = {**context, **program.contexts[value]}
+            slot = int(automaton.list_slot[list_arc])
+            if slot < 0:
+                continue
+            out: Any
+            if program.kind == KIND_WILDCARD:
+                out = heard
+            elif value <= -2:
+                number = lattice.edges[-2 - value][4]
+                out = _number(number, program.multiplier)
+            else:
+                out = program.values[value]
+                if out is None:
+                    out = heard.lower() if program.kind == KIND_RANGE else heard
+            slots[automaton.slots[slot]] = Slot(out, heard, start, end)
+        if block.requires_context or block.excludes_context:
+            if not excluded_passes(block.excludes_context, context):
+                return None
+            if not required_passes(block.requires_context, context):
+                return None
+            for name, taken in slots_from_context(block.requires_context, context).items():
+                slots.setdefault(name, Slot(taken))
+        for name, fixed in block.slots.items():
+            if name not in slots:
+                slots[name] = Slot(fixed)
+        return Reading(block.intent, slots, template.text, template.block, cost, block.metadata)
+
+
+def _number(number: float, multiplier: float | None) -> int | float:
+    if multiplier is not None:
+        return number * multiplier
+    return int(number) if number.is_integer() else number
+
+
+def _has_keyword(block: BlockInfo, text: str) -> bool:
+    return not block.required_keywords.isdisjoint(text.lower().split())
