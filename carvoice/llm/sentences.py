@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+
+from carvoice.errors import AnswerError
 
 _ABBREVIATIONS = frozenset(
     {"mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "approx", "ca", "incl"}
 )
 _END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]|\n+")
+_RUBBISH = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffd]|<!doctype|<html|<body|<\|", re.IGNORECASE)
 _LONGEST = 400  # characters: a model that never ends a sentence must still be heard
 
 
@@ -31,6 +34,26 @@ def whole_sentences(pieces: Iterable[str]) -> Iterator[str]:
                 yield sentence
     if held.strip():
         yield held.strip()
+
+
+def sound_sentences(pieces: Iterable[str], spoken: Sequence[str] = ()) -> Iterator[str]:
+    """:func:`whole_sentences` of a model, which may have gone mad.
+
+    Args:
+        pieces: text as the model streams it.
+        spoken: sentences already out, to recognize a model that goes round in circles.
+
+    Raises:
+        AnswerError: markup or binary rubbish instead of an answer, or the same sentence a third time.
+    """
+    heard = list(spoken)
+    for sentence in whole_sentences(pieces):
+        if _RUBBISH.search(sentence):
+            raise AnswerError(f"rubbish instead of an answer: {sentence[:60]!r}")
+        if heard.count(sentence) >= 2:
+            raise AnswerError(f"the model repeats itself: {sentence[:60]!r}")
+        heard.append(sentence)
+        yield sentence
 
 
 def _boundary(text: str) -> int | None:

@@ -72,7 +72,8 @@ class TieredAnswerer:
         for tier in self._tiers:
             if cancel.is_set():
                 break
-            draft.first_token_s, draft.source, draft.model = None, "", ""
+            draft.first_token_s = draft.first_token_s if draft.spoken else None
+            draft.source, draft.model = "", ""
             before = len(draft.spoken)
             try:
                 for sentence in whole_sentences(tier.answer(question, context, cancel, draft)):

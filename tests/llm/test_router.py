@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from chat_server import (
+    Behaviour,
+    ChatServer,
+    calls,
+    captive_portal,
+    cut_after,
+    ends_without_finish,
+    hangs,
+    raw_stream,
+    says,
+    silent,
+    status,
+)
+
+from carvoice.errors import ConfigError
+from carvoice.llm import AnswerContext, IntentTool, TieredAnswerer
+from carvoice.llm.prompt import CONTINUE
+from carvoice.llm.remote import Deployment, Limits
+from carvoice.llm.router import Router, RouterSettings
+
+QUICK = Limits(connect_s=1.0, first_token_s=0.25, stall_s=0.25, total_s=5.0)
+TOOL = IntentTool(
+    "OpenTrunk",
+    "Open the trunk.",
+    {"type": "object", "properties": {"side": {"type": "string", "enum": ["rear"]}}},
+)
+
+
+@pytest.fixture
+def serve() -> Iterator:
+    servers: list[ChatServer] = []
+
+    def start(behaviour: Behaviour) -> ChatServer:
+        servers.append(ChatServer(behaviour))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def deployment(server: ChatServer | str, group: str = "talk", **fields) -> Deployment:
+    url = server if isinstance(server, str) else server.base_url
+    return Deployment(model_name=group, model=f"m{url.rsplit(':')[-1][:5]}", base_url=url, **fields)
+
+
+def router(*servers: ChatServer | str | Deployment, **settings) -> Router:
+    deployments = [s if isinstance(s, Deployment) else deployment(s) for s in servers]
+    return Router(deployments, "You are a car.", RouterSettings(**{"limits": QUICK, **settings}))
+
+
+def ask(tier: Router, context: AnswerContext | None = None):
+    stream = TieredAnswerer([tier]).answer("what is rain", context)
+    return list(stream), stream.record, stream
+
+
+def test_an_answer_with_its_costs(serve) -> None:
+    server = serve(says("Rain is ", "water. ", "It is wet."))
+    tier = router(deployment(server, input_cost_per_token=1e-6, output_cost_per_token=2e-6))
+    sentences, record, _ = ask(tier)
+    assert sentences == ["Rain is water.", "It is wet."]
+    assert (record.outcome, record.tier, record.prompt_tokens, record.tokens) == ("answered", "remote", 12, 3)
+    assert record.cost_usd == pytest.approx(12e-6 + 6e-6)
+    request = server.requests[0]
+    assert request["messages"] == [
+        {"role": "system", "content": "You are a car."},
+        {"role": "user", "content": "what is rain"},
+    ]
+    assert request["max_tokens"] == QUICK.max_tokens
+    assert "tools" not in request
+
+
+def closed_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+
+
+BAD: dict[str, tuple[Behaviour, str]] = {
+    "5xx": (status(503), "status 503"),
+    "429": (status(429, retry_after="7"), "429"),
+    "wrong key": (status(401), "check api_key"),
+    "bad request": (status(400), "status 400"),
+    "cut at once": (cut_after(), "connection"),
+    "captive portal": (captive_portal, "cut"),
+    "broken JSON": (raw_stream("data: {nonsense\n\n"), "JSON"),
+    "JSON of another kind": (raw_stream('data: {"choices": "yes"}\n\ndata: [DONE]\n\n'), ""),
+    "an error in the stream": (
+        raw_stream('data: {"error": {"message": "out of memory"}}\n\n'),
+        "out of memory",
+    ),
+    "empty answer": (says(), "empty"),
+    "rubbish": (says("\x00\x01\ufffd\ufffd"), "rubbish"),
+    "markup": (says("<html><body>Bad gateway</body></html>"), "rubbish"),
+    "silent": (silent, "no token within"),
+    "only comments": (hangs(), "no token within"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_deployment_is_passed_over(serve, case: str) -> None:
+    behaviour, reason = BAD[case]
+    sentences, record, _ = ask(
+        router(
+            deployment(serve(behaviour)),
+            deployment(serve(says("Water.")), "spare"),
+            fallbacks={"talk": ("spare",)},
+        )
+    )
+    assert sentences == ["Water."]
+    assert record.outcome == "answered"
+    assert len(record.fallbacks) == 1
+    assert reason in record.fallbacks[0]
+
+
+@pytest.mark.parametrize("broken", [cut_after, ends_without_finish, hangs])
+def test_a_stream_that_breaks_is_continued_after_the_last_whole_sentence(serve, broken) -> None:
+    spare = serve(says("It falls. ", "Done."))
+    first = serve(broken("Rain is water. ", "It fal"))
+    sentences, record, _ = ask(
+        router(deployment(first), deployment(spare, "spare"), fallbacks={"talk": ("spare",)})
+    )
+    assert sentences == ["Rain is water.", "It falls.", "Done."]
+    assert record.outcome == "answered"
+    assert spare.requests[0]["messages"][-2:] == [
+        {"role": "assistant", "content": "Rain is water."},
+        {"role": "user", "content": CONTINUE},
+    ]
+
+
+def test_no_network_at_all() -> None:
+    sentences, record, _ = ask(router(closed_port(), closed_port()))
+    assert sentences == ["I couldn't get an answer to that."]
+    assert record.outcome == "failed"
+    assert len(record.fallbacks) == 3
+    assert "no connection" in record.fallbacks[0]
+
+
+def test_a_model_that_goes_round_in_circles_is_left(serve) -> None:
+    mad = serve(says(*["Rain. "] * 50))
+    sentences, record, _ = ask(
+        router(deployment(mad), deployment(serve(says("Water.")), "spare"), fallbacks={"talk": ("spare",)})
+    )
+    assert sentences == ["Rain.", "Rain.", "Water."]
+    assert "repeats itself" in record.fallbacks[0]
+
+
+def test_failing_deployments_rest_and_are_not_asked(serve) -> None:
+    bad, good = serve(status(500)), serve(says("Water."))
+    tier = router(
+        deployment(bad),
+        deployment(good, "spare"),
+        fallbacks={"talk": ("spare",)},
+        allowed_fails=1,
+        cooldown_time=60,
+    )
+    for _ in range(4):
+        assert ask(tier)[0] == ["Water."]
+    assert len(bad.requests) == 2  # one failure allowed, the second sends it to rest
+    assert tier.status()[0].resting_s > 50
+    assert tier.status()[0].last_error == "status 500"
+
+
+def test_retry_after_is_kept_to(serve) -> None:
+    tier = router(serve(status(429, retry_after="30")))
+    ask(tier)
+    assert 29 < tier.status()[0].resting_s <= 30
+    _, record, _ = ask(tier)
+    assert "all remotes rest, the next for" in record.fallbacks[0]
+
+
+def test_our_own_bad_request_is_no_sign_of_ill_health(serve) -> None:
+    tier = router(serve(status(400)), allowed_fails=0)
+    ask(tier)
+    assert tier.status()[0].resting_s == 0
+
+
+def test_latency_based_routing_prefers_the_quicker(serve) -> None:
+    slow, quick = serve(says("Slow.", delay_s=0.12)), serve(says("Quick."))
+    tier = router(slow, quick)
+    for _ in range(2):  # each unknown one is tried once
+        ask(tier)
+    assert [ask(tier)[0] for _ in range(3)] == [["Quick."]] * 3
+
+
+def test_least_busy_avoids_the_one_that_is_streaming(serve) -> None:
+    first, second = serve(says("First. ", "More.")), serve(says("Second."))
+    tier = router(first, second, routing_strategy="least-busy")
+    stream = TieredAnswerer([tier]).answer("what is rain")
+    assert next(stream) == "First."
+    assert ask(tier)[0] == ["Second."]
+
+
+def test_tags_choose_deployments_and_tools_go_only_to_those_that_know_them(serve) -> None:
+    plain, skilled = serve(says("Plain.")), serve(says("Skilled."))
+    tier = router(plain, deployment(skilled, tags=frozenset({"tools", "private"})))
+    assert ask(tier, AnswerContext(tags=frozenset({"private"}), tools=(TOOL,)))[0] == ["Skilled."]
+    assert skilled.requests[0]["tools"][0]["function"]["name"] == "OpenTrunk"
+    assert ask(tier, AnswerContext(tools=(TOOL,)))[0] == ["Plain."]
+    assert "tools" not in plain.requests[0]
+    assert "no deployment carries" in ask(tier, AnswerContext(tags=frozenset({"moon"})))[1].fallbacks[0]
+
+
+def test_a_tool_call_becomes_a_proposal(serve) -> None:
+    tier = router(deployment(serve(calls("OpenTrunk", '{"si', 'de": "rear"}')), tags=frozenset({"tools"})))
+    sentences, record, stream = ask(tier, AnswerContext(tools=(TOOL,)))
+    assert sentences == []
+    assert record.outcome == "answered"
+    (wish,) = stream.proposals
+    assert (wish.intent, wish.values, wish.source) == ("OpenTrunk", {"side": "rear"}, "llm")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("FormatDisk", "{}"),
+        ("OpenTrunk", '{"side": "left"}'),
+        ("OpenTrunk", '{"speed": 3}'),
+        ("OpenTrunk", "{oops"),
+    ],
+)
+def test_a_call_that_was_not_offered_is_a_failure(serve, name: str, arguments: str) -> None:
+    tier = router(deployment(serve(calls(name, arguments)), tags=frozenset({"tools"})))
+    _, record, stream = ask(tier, AnswerContext(tools=(TOOL,)))
+    assert stream.proposals == ()
+    assert record.outcome == "failed"
+
+
+def test_cancel_ends_a_hanging_stream_at_once_and_the_server_notices(serve) -> None:
+    server = serve(hangs("Rain is water. ", "It fal"))
+    tier = router(server, limits=Limits(stall_s=60.0, total_s=60.0))
+    cancel = threading.Event()
+    stream = TieredAnswerer([tier]).answer("what is rain", cancel=cancel)
+    assert next(stream) == "Rain is water."
+    started_s = time.monotonic()
+    cancel.set()
+    assert list(stream) == []
+    assert time.monotonic() - started_s < 0.5
+    assert stream.record.outcome == "cancelled"
+    assert server.hung_up.wait(2)
+    assert tier.status()[0].fails == 0
+
+
+def test_total_time_is_limited(serve) -> None:
+    def drip(handler, body) -> None:
+        handler.start_stream()
+        for _ in range(1000):
+            handler.event({"content": "a "})
+            time.sleep(0.01)
+
+    _, record, _ = ask(router(serve(drip), limits=Limits(total_s=0.3)))
+    assert "not finished after 0.3 s" in record.fallbacks[0]
+
+
+def test_settings_that_make_no_sense() -> None:
+    with pytest.raises(ConfigError, match="at least one"):
+        Router([], "")
+    with pytest.raises(ConfigError, match="least-busy"):
+        router("http://x/v1", routing_strategy="best")
+    with pytest.raises(ConfigError, match="'spare'"):
+        router("http://x/v1", fallbacks={"talk": ("spare",)})
+
+
+def test_an_api_key_is_not_shown() -> None:
+    assert "s3cret" not in repr(deployment("http://x/v1", api_key="s3cret"))
