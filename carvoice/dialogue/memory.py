@@ -1,0 +1,67 @@
+"""What the conversation remembers: little, and never more.
+
+Every store has a fixed size, so that a drive of any length ends with the memory it began with.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from carvoice.llm.answer import Exchange
+from carvoice.records import Action, Interpretation, Zone
+
+_LONGEST_TEXT = 600  # characters of a question or answer that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command that was carried out, and the actions that would take it back (none if unknown)."""
+
+    interpretation: Interpretation
+    zone: Zone
+    reverse: tuple[Action, ...] = ()
+
+
+class Memory:
+    """The last commands, the last sentence said, the last open questions.
+
+    Args:
+        undo_steps: commands kept.
+        exchanges: questions with answers kept.
+    """
+
+    def __init__(self, undo_steps: int, exchanges: int) -> None:
+        self._done: deque[Done] = deque(maxlen=undo_steps)
+        self._exchanges: deque[Exchange] = deque(maxlen=exchanges)
+        self.last_said = ""
+
+    def __len__(self) -> int:
+        return len(self._done) + len(self._exchanges)
+
+    @property
+    def last(self) -> Done | None:
+        """The command that "more", "undo" or "the other one" refer to."""
+        return self._done[-1] if self._done else None
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """Earlier questions and answers, oldest first."""
+        return tuple(self._exchanges)
+
+    def did(self, interpretation: Interpretation, zone: Zone, reverse: Sequence[Action]) -> None:
+        """A command was carried out."""
+        self._done.append(Done(interpretation, zone, tuple(reverse)))
+
+    def undone(self) -> None:
+        """The last command was taken back."""
+        self._done.pop()
+
+    def answered(self, question: str, answer: str) -> None:
+        """An open question was answered."""
+        self._exchanges.append(Exchange(question[:_LONGEST_TEXT], answer[:_LONGEST_TEXT]))
+
+    def said(self, text: str) -> None:
+        """Something was said aloud."""
+        self.last_said = text[: 4 * _LONGEST_TEXT]

@@ -1,0 +1,70 @@
+"""How patient and how talkative the conversation is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Single words and sounds people make while they listen; they do not end what the assistant says.
+BACK_CHANNELS = frozenset(
+    (
+        "uh-huh",
+        "uh huh",
+        "mhm",
+        "mm-hmm",
+        "mm hmm",
+        "hm",
+        "hmm",
+        "mm",
+        "ah",
+        "oh",
+        "uh",
+        "um",
+        "huh",
+        "aha",
+        "wow",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DialogueSettings:
+    """Times are seconds on the dialogue's clock.
+
+    Attributes:
+        open_microphone: act on speech without wake phrase or button.
+        listen_s: how long to wait for speech after activation.
+        follow_up_s: how long a further command needs no wake phrase after a reply; 0 for never.
+        confirm_s: how long to wait for yes or no.
+        speech_s: longest stretch of speech without a final result before listening is given up.
+        false_interruption_s: silence after a noise that interrupted a reply before it goes on.
+        cancel_window_s: between announcing and doing what is hard to undo; 0 does it at once.
+        hard_to_undo: intents with a cancel window.
+        thinking_s: wait for an answer before saying "one moment"; 0 for never.
+        answer_s: longest wait for a whole answer.
+        ask_below: readings less probable than this are asked back ("Did you mean ...?").
+        ask_within: a second reading this close to the first in probability is offered as a choice.
+        reject_aloud: answer what was not understood after an activation; open-microphone talk and chatter
+            in the follow-up window are always met with silence.
+        back_channels: words that do not interrupt a reply.
+        exchanges: earlier questions and answers told to a language model.
+        undo_steps: commands that can be taken back.
+    """
+
+    open_microphone: bool = False
+    listen_s: float = 7.0
+    follow_up_s: float = 5.0
+    confirm_s: float = 8.0
+    speech_s: float = 15.0
+    false_interruption_s: float = 1.2
+    cancel_window_s: float = 2.0
+    hard_to_undo: frozenset[str] = frozenset(
+        ("PhoneCall", "PhoneRedial", "PhoneHangUp", "TripReset", "SeatMemoryStore")
+    )
+    thinking_s: float = 2.0
+    answer_s: float = 30.0
+    ask_below: float = 0.6
+    ask_within: float = 0.15
+    reject_aloud: bool = True
+    back_channels: frozenset[str] = BACK_CHANNELS
+    exchanges: int = 4
+    undo_steps: int = 8
