@@ -1,1 +1,1 @@
-"""Streaming recognition: sherpa-onnx models, decoding graph, endpoint decision."""
+"""Streaming recognition in sherpa-onnx: decoding graph, partials, endpoint, wake phrase, models."""

@@ -1,0 +1,63 @@
+"""How sure the ear is: from measures of fit to a calibrated probability.
+
+The measures of one final go through a logistic function (Platt, 1999) whose weights were fitted on
+recordings whose transcript is known; they lie in the model's ``model.toml`` under ``[confidence]``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, fields
+from typing import Any
+
+from carvoice.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How well a final fits the sound.
+
+    Attributes:
+        mean_ratio: mean log ratio of path to free phones per phone of the words; 0 is perfect.
+        worst_word: the worst word's mean log ratio.
+        outside: share of the phones that are filler or open words.
+        rest_ratio: log ratio of everything that is not a word of the grammar, per phone.
+        shortness: 1 / number of phones of the words.
+        unfinished: 1 when the path ends within a command, by the cut.
+    """
+
+    mean_ratio: float
+    worst_word: float
+    outside: float
+    rest_ratio: float
+    shortness: float
+    unfinished: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Logistic regression from :class:`Fit` to the probability that the words are right."""
+
+    weights: tuple[float, ...]
+    bias: float
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Calibration | None:
+        """The calibration in a ``[confidence]`` table, None when it is empty.
+
+        Raises:
+            ModelError: the table does not fit this version.
+        """
+        if not settings:
+            return None
+        names = [field.name for field in fields(Fit)]
+        weights = settings.get("weights", {})
+        if not isinstance(weights, Mapping) or set(weights) != set(names):
+            raise ModelError(f"[confidence] weights must name exactly {', '.join(names)}; calibrate again")
+        return cls(tuple(float(weights[name]) for name in names), float(settings.get("bias", 0.0)))
+
+    def probability(self, fit: Fit) -> float:
+        """Probability, 0..1, that the words are what was said."""
+        logit = self.bias + sum(w * x for w, x in zip(self.weights, astuple(fit), strict=True))
+        return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))

@@ -1,0 +1,143 @@
+"""The models that recognize speech: where they lie, what they are, whether they are whole.
+
+A model is a folder with a ``model.toml``::
+
+    name = "asr-en"
+    kind = "phone-ctc"               # or "transducer"
+    language = "en"
+    look_ahead_ms = 320              # how much future a frame waits for
+
+    [files]
+    model = "model.int8.onnx"        # a transducer has encoder, decoder, joiner
+    tokens = "tokens.txt"
+
+    [sha256]                         # optional, checked where given
+    model = "…"
+
+    [decoding]                       # optional: costs of the decoding graph, see GraphSettings
+    open_entry = 4.0
+
+    [confidence]                     # optional: see carvoice.asr.confidence
+    weights = [ … ]
+
+sherpa-onnx ends the process when a model lacks metadata, so everything is checked here before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from carvoice.errors import ModelError
+from carvoice.resources import data_path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PHONE_CTC = "phone-ctc"
+TRANSDUCER = "transducer"
+_FILES = {PHONE_CTC: ("model", "tokens"), TRANSDUCER: ("encoder", "decoder", "joiner", "tokens")}
+BLANK = "<blk>"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model on disk whose files are there and whole.
+
+    Attributes:
+        folder: where it lies.
+        name, kind, language: from its ``model.toml``.
+        look_ahead_ms: how much future an output frame has seen.
+        files: role ("model", "tokens", "encoder", ...) to path.
+        decoding, confidence: settings found in measurements, {} if none.
+    """
+
+    folder: Path
+    name: str
+    kind: str
+    language: str
+    look_ahead_ms: int
+    files: Mapping[str, Path]
+    decoding: Mapping[str, Any] = field(default_factory=dict)
+    confidence: Mapping[str, Any] = field(default_factory=dict)
+
+    def tokens(self) -> dict[str, int]:
+        """Token ids by symbol, as ``tokens.txt`` has them.
+
+        Raises:
+            ModelError: the file is no token table.
+        """
+        path = self.files["tokens"]
+        tokens: dict[str, int] = {}
+        for number, line in enumerate(_read_text(path).splitlines(), start=1):
+            symbol, _, index = line.rpartition(" ")
+            if not symbol or not index.isdecimal():
+                raise ModelError(f"{path}:{number}: {line!r} is not a symbol and its number")
+            tokens[symbol] = int(index)
+        if sorted(tokens.values()) != list(range(len(tokens))):
+            raise ModelError(f"{path}: token numbers must run from 0 without gaps")
+        return tokens
+
+
+def embedded_model(name: str = "asr-en") -> Model:
+    """The model that ships with carvoice.
+
+    Raises:
+        ModelError: it is not installed, or damaged.
+    """
+    return load_model(data_path("models", name))
+
+
+def load_model(folder: Path) -> Model:
+    """Read and check a model folder.
+
+    Raises:
+        ModelError: the folder, its ``model.toml`` or one of its files is missing, of the wrong kind or
+            damaged (wrong SHA-256).
+    """
+    path = folder / "model.toml"
+    try:
+        about = tomllib.loads(_read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise ModelError(f"{path}: {error}") from None
+    kind = about.get("kind", PHONE_CTC)
+    if kind not in _FILES:
+        raise ModelError(f"{path}: kind {kind!r} is unknown; known are {', '.join(_FILES)}")
+    listed = about.get("files", {})
+    files = {}
+    for role in _FILES[kind]:
+        if role not in listed:
+            raise ModelError(f"{path}: [files] lacks {role!r}, which a {kind} model needs")
+        files[role] = folder / str(listed[role])
+        if not files[role].is_file():
+            raise ModelError(f"{files[role]}: file is missing; install the model {folder.name} again")
+    for role, wanted in about.get("sha256", {}).items():
+        if role in files and _sha256(files[role]) != str(wanted).lower():
+            raise ModelError(f"{files[role]}: SHA-256 differs from model.toml; the file is damaged")
+    return Model(
+        folder=folder,
+        name=str(about.get("name", folder.name)),
+        kind=kind,
+        language=str(about.get("language", "en")),
+        look_ahead_ms=int(about.get("look_ahead_ms", 0)),
+        files=files,
+        decoding=about.get("decoding", {}),
+        confidence=about.get("confidence", {}),
+    )
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: cannot be read ({error})") from None
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

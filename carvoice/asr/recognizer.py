@@ -1,0 +1,98 @@
+"""What every recognizer looks like, and what they share."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+import numpy as np
+
+from carvoice.errors import AudioFormatError
+from carvoice.records import SAMPLE_RATE_HZ, FloatArray, Hypothesis
+
+MAX_UTTERANCE_S = 20.0
+"""A stream never keeps more sound than this; what is longer is no command."""
+
+_PAD_PIECE_S = 0.1
+_PAD_SEARCH_S = 0.6
+
+
+class RecognizerStream(Protocol):
+    """One utterance after another from one microphone. Used by one thread at a time."""
+
+    def accept(self, samples: FloatArray) -> None:
+        """Take sound, float32 (n,) in ±1, 16 kHz, any n.
+
+        Raises:
+            AudioFormatError: wrong shape or dtype, or NaN or infinity in it.
+        """
+
+    def partial(self) -> Hypothesis:
+        """What was heard so far, as far as the model has decided."""
+
+    def preview(self) -> Hypothesis:
+        """What :meth:`finish` would say now; more sound may still be taken."""
+
+    def finish(self) -> Hypothesis:
+        """The utterance is over: the final result. The stream is then ready for the next one."""
+
+    def reset(self, start_s: float = 0.0) -> None:
+        """Forget the utterance; the next sample is at ``start_s`` on the stream clock."""
+
+
+class Recognizer(Protocol):
+    """Makes streams; holds the model, which they share. Thread-safe."""
+
+    def create_stream(self) -> RecognizerStream:
+        """A stream at the beginning of an utterance."""
+
+
+def checked(samples: FloatArray) -> FloatArray:
+    """``samples`` when they are sound as recognizers want it.
+
+    Raises:
+        AudioFormatError: they are not.
+    """
+    if not isinstance(samples, np.ndarray) or samples.dtype != np.float32 or samples.ndim != 1:
+        what = f"{getattr(samples, 'dtype', type(samples).__name__)} of shape {np.shape(samples)}"
+        raise AudioFormatError(f"expected float32 samples of shape (n,), got {what}")
+    if not np.isfinite(samples).all():
+        raise AudioFormatError("samples hold NaN or infinity; check the sound source")
+    return samples
+
+
+def quiet_padding(sound: FloatArray, seconds: float) -> FloatArray:
+    """A continuation of ``sound`` without speech: its quietest recent moment, mirrored to and fro.
+
+    Digital silence is something no microphone gives and no model was trained on.
+    """
+    piece_n, n = int(_PAD_PIECE_S * SAMPLE_RATE_HZ), int(seconds * SAMPLE_RATE_HZ)
+    recent = sound[-int(_PAD_SEARCH_S * SAMPLE_RATE_HZ) :]
+    if len(recent) < piece_n:
+        return np.zeros(n, np.float32)
+    starts = range(0, len(recent) - piece_n + 1, piece_n // 2)
+    energies = [float(np.square(recent[start : start + piece_n]).sum()) for start in starts]
+    start = starts[int(np.argmin(energies))]
+    piece = recent[start : start + piece_n]
+    turns = -(-n // (2 * piece_n))
+    return np.tile(np.concatenate([piece[::-1], piece]), turns)[:n]
+
+
+class Stability:
+    """How much of a partial has stood still: the share of its words that the last partials agree on."""
+
+    def __init__(self, depth: int = 3) -> None:
+        self._texts: deque[list[str]] = deque(maxlen=depth)
+
+    def update(self, text: str) -> float:
+        """Take the newest partial; returns its stability, 0..1."""
+        words = text.split()
+        self._texts.append(words)
+        if not words or len(self._texts) < (self._texts.maxlen or 1):
+            return 0.0
+        agreed = 0
+        for column in zip(*self._texts, strict=False):
+            if len(set(column)) > 1:
+                break
+            agreed += 1
+        return agreed / len(words)

@@ -1,0 +1,134 @@
+"""A network that "hears" tones as phones, made of a handful of ONNX nodes: exact, instant, untrained.
+
+Phone number k is a sine in its own mel band; silence is the blank. The output may be delayed by some
+frames through the cache, like a trained model's look-ahead. Inputs, outputs and metadata are those
+of the trained model, so the whole path through sherpa-onnx is tested with sound whose transcript is
+known for certain.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from carvoice.grammar.g2p import ARPABET
+
+RATE_HZ = 16_000
+TOKENS = ("<blk>", *ARPABET)
+CHUNK_FRAMES = 16
+DELAY_FRAMES = 4  # output frames of 40 ms
+_FIRST_BIN, _BIN_STEP = 12, 1.75
+_GAIN = 3.0
+_LIFT = 10.0  # added to log energies, so that the empty cache (0) counts as silence
+_SPEECH = -1.0  # log energy of a band above which a phone wins over the blank
+
+
+def bin_of(phone):
+    return int(_FIRST_BIN + _BIN_STEP * ARPABET.index(phone))
+
+
+def frequency_hz(phone):
+    """Middle of the phone's band on Slaney's mel scale, 80 bands over 0-8000 Hz."""
+    top = 15 + 27 * np.log(8) / np.log(6.4)
+    mel = (bin_of(phone) + 1) * top / 81
+    return mel * 200 / 3 if mel < 15 else 1000 * 6.4 ** ((mel - 15) / 27)
+
+
+def say(phones, phone_s=0.16, gap_s=0.02, lead_s=0.3, level=0.2):
+    """Float32 sound that the network hears as these phones."""
+    pieces = [np.zeros(int(lead_s * RATE_HZ))]
+    for phone in phones:
+        t = np.arange(int(phone_s * RATE_HZ)) / RATE_HZ
+        turn = 2j * np.pi * frequency_hz(phone)
+        emphasis = abs(1 - 0.97 * np.exp(-turn / RATE_HZ))  # of the features; undone here
+        pieces += [level / emphasis * np.exp(turn * t).imag * np.hanning(len(t))]
+        pieces += [np.zeros(int(gap_s * RATE_HZ))]
+    return np.concatenate(pieces).astype(np.float32)
+
+
+def write(folder, *, metadata=None, tokens=TOKENS, toml=""):
+    """Write model.onnx, tokens.txt and model.toml; ``metadata`` replaces or (None) removes entries."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = np.zeros((80, len(TOKENS)), np.float32)
+    for number, phone in enumerate(ARPABET, start=1):
+        weights[bin_of(phone), number] = _GAIN
+    bias = np.zeros(len(TOKENS), np.float32)
+    bias[0] = _GAIN * (_LIFT + _SPEECH)
+
+    def constant(name, value):
+        return numpy_helper.from_array(np.asarray(value), name)
+
+    nodes = [
+        helper.make_node("Reshape", ["audio_signal", "by_four"], ["grouped"]),
+        helper.make_node("ReduceMean", ["grouped"], ["means"], axes=[3], keepdims=0),
+        helper.make_node("Transpose", ["means"], ["frames"], perm=[0, 2, 1]),
+        helper.make_node("Add", ["frames", "lift"], ["lifted"]),
+        helper.make_node("Squeeze", ["cache_last_channel", "axis1"], ["held"]),
+        helper.make_node("Concat", ["held", "lifted"], ["joined"], axis=1),
+        helper.make_node("Slice", ["joined", "zero", "chunk", "axis1"], ["late"]),
+        helper.make_node("Slice", ["joined", "chunk", "far", "axis1"], ["kept"]),
+        helper.make_node("Unsqueeze", ["kept", "axis1"], ["cache_last_channel_next"]),
+        helper.make_node("MatMul", ["late", "weights"], ["raw"]),
+        helper.make_node("Add", ["raw", "bias"], ["scores"]),
+        helper.make_node("LogSoftmax", ["scores"], ["logprobs"], axis=-1),
+        helper.make_node("Div", ["length", "four"], ["encoded_lengths"]),
+        helper.make_node("Identity", ["cache_last_time"], ["cache_last_time_next"]),
+        helper.make_node(
+            "Add", ["cache_last_channel_len", "encoded_lengths"], ["cache_last_channel_next_len"]
+        ),
+    ]
+    per_chunk = CHUNK_FRAMES // 4
+    floats, ints = TensorProto.FLOAT, TensorProto.INT64
+    graph = helper.make_graph(
+        nodes,
+        "tones",
+        [
+            helper.make_tensor_value_info("audio_signal", floats, ["batch", 80, CHUNK_FRAMES]),
+            helper.make_tensor_value_info("length", ints, ["batch"]),
+            helper.make_tensor_value_info("cache_last_channel", floats, ["batch", 1, DELAY_FRAMES, 80]),
+            helper.make_tensor_value_info("cache_last_time", floats, ["batch", 1, 1, 1]),
+            helper.make_tensor_value_info("cache_last_channel_len", ints, ["batch"]),
+        ],
+        [
+            helper.make_tensor_value_info("logprobs", floats, ["batch", per_chunk, len(TOKENS)]),
+            helper.make_tensor_value_info("encoded_lengths", ints, ["batch"]),
+            helper.make_tensor_value_info("cache_last_channel_next", floats, ["batch", 1, DELAY_FRAMES, 80]),
+            helper.make_tensor_value_info("cache_last_time_next", floats, ["batch", 1, 1, 1]),
+            helper.make_tensor_value_info("cache_last_channel_next_len", ints, ["batch"]),
+        ],
+        [
+            constant("by_four", np.array([0, 80, per_chunk, 4], np.int64)),
+            constant("lift", np.array([_LIFT], np.float32)),
+            constant("weights", weights),
+            constant("bias", bias),
+            constant("zero", np.array([0], np.int64)),
+            constant("chunk", np.array([per_chunk], np.int64)),
+            constant("far", np.array([2**31], np.int64)),
+            constant("axis1", np.array([1], np.int64)),
+            constant("four", np.array([4], np.int64)),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    stated = {
+        "window_size": CHUNK_FRAMES, "chunk_shift": CHUNK_FRAMES, "subsampling_factor": 4,
+        "vocab_size": len(TOKENS) - 1, "model_type": "EncDecCTCModelBPE", "version": "1",
+        "cache_last_channel_dim1": 1, "cache_last_channel_dim2": DELAY_FRAMES, "cache_last_channel_dim3": 80,
+        "cache_last_time_dim1": 1, "cache_last_time_dim2": 1, "cache_last_time_dim3": 1,
+    }  # fmt: skip
+    for key, value in (metadata or {}).items():
+        if value is None:
+            del stated[key]
+        else:
+            stated[key] = value
+    for key, value in stated.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, str(value)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(folder / "model.onnx"))
+    (folder / "tokens.txt").write_text("".join(f"{token} {i}\n" for i, token in enumerate(tokens)))
+    (folder / "model.toml").write_text(
+        f'name = "tones"\nkind = "phone-ctc"\nlook_ahead_ms = {DELAY_FRAMES * 40}\n{toml}\n'
+        '[files]\nmodel = "model.onnx"\ntokens = "tokens.txt"\n'
+    )
+    return folder
