@@ -1,0 +1,204 @@
+"""Carries out actions and says how far each one got.
+
+requested -> transmitted -> actuated, or refused, timed out, failed. The evidence rests on frames: the
+bus's transmission confirmation, where the interface gives one, and the status message of the ECU.
+Nothing is queued here: a frame the bus does not take at once is tried again for a few tens of milliseconds
+and then given up, so that no command is ever carried out late.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import time
+from dataclasses import dataclass
+
+import can
+
+from carvoice.records import Action, ActionKind, Actuation, Evidence, FrameRecord, Value
+from carvoice.trace import Clock
+from carvoice.vehicle.bus import Bus
+from carvoice.vehicle.car import Car, Node
+from carvoice.vehicle.gate import DeniedError, Gate
+from carvoice.vehicle.state import CarState
+
+_QUEUE_FULL = (errno.ENOBUFS, errno.EAGAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class ActuatorSettings:
+    """How long the actuator waits for what.
+
+    Attributes:
+        send_s: for room in the transmit queue; then the command is dropped.
+        backoff_s: first pause after a full queue, doubled each time.
+        confirm_s: for the transmission confirmation.
+        status_s: for a status message that shows the wanted value.
+        refusal_s: how long the status may go on showing another value before that is a refusal; what takes
+            time only has to have begun to move by then.
+    """
+
+    send_s: float = 0.05
+    backoff_s: float = 0.002
+    confirm_s: float = 0.05
+    status_s: float = 1.0
+    refusal_s: float = 0.5
+
+
+class Actuator:
+    """Performs actions on a bus, through the gate. Not thread-safe: one turn acts at a time.
+
+    Args:
+        bus: where the frames go; its frames must be fed into ``state`` (:meth:`Bus.feed`).
+        car: the car.
+        state: what the car says.
+        gate: judges and sends.
+        settings: waiting times.
+        clock: monotonic seconds, the same one the state uses.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        car: Car,
+        state: CarState,
+        gate: Gate,
+        *,
+        settings: ActuatorSettings | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._bus = bus
+        self._car = car
+        self._state = state
+        self._gate = gate
+        self._settings = settings or ActuatorSettings()
+        self._clock = clock
+
+    def perform(self, action: Action, confirmed: bool = False, trace_id: str = "") -> Actuation:
+        """Carry out an action, or answer it from the state if it is a GET.
+
+        Args:
+            action: what to do.
+            confirmed: the driver has said yes to it.
+            trace_id: the turn it belongs to; every frame record gets it.
+
+        Returns:
+            How far it got. Nothing is raised for what the car or the bus does.
+        """
+        if action.kind is ActionKind.GET:
+            return self._read(action, trace_id)
+        start_s = self._clock()
+        seen = self._state.count(action.path) if action.path in self._car.nodes else 0
+        node = self._car.nodes.get(action.path)
+        sent_before = self._state.transmissions(node.write.message) if node is not None and node.write else 0
+        try:
+            frame = self._send(action, confirmed, trace_id)
+        except DeniedError as denied:
+            return Actuation(action, Evidence.REFUSED, detail=f"policy {denied}")
+        except can.CanError as error:
+            return Actuation(action, Evidence.FAILED, detail=f"the bus did not take the frame: {error}")
+        latency_s = self._clock() - start_s
+        assert node is not None
+        evidence, detail = self._confirm(node, sent_before)
+        if evidence is Evidence.FAILED:
+            self._purge()
+            return Actuation(action, evidence, (frame,), None, detail, latency_s)
+        evidence, detail = self._observe(node, action, seen, evidence, detail)
+        frames: tuple[FrameRecord, ...] = (frame,)
+        value: Value | None = None
+        if self._state.count(action.path) > seen:
+            status = self._state.last_frame(action.path, trace_id)
+            frames = (frame, status) if status is not None else frames
+            reading = self._state.get(action.path)
+            value = reading.value if reading is not None else None
+        return Actuation(action, evidence, frames, value, detail, latency_s)
+
+    def _read(self, action: Action, trace_id: str) -> Actuation:
+        verdict = self._gate.check(action, self._state, self._clock())
+        if verdict.rule != "read":
+            return Actuation(action, Evidence.REFUSED, detail=f"policy {verdict.rule}: {verdict.reason}")
+        reading = self._state.get(action.path)
+        if reading is None:
+            return Actuation(action, Evidence.TIMED_OUT, detail="the car has not told")
+        frame = self._state.last_frame(action.path, trace_id)
+        frames = (frame,) if frame is not None else ()
+        return Actuation(action, Evidence.ACTUATED, frames, reading.value, f"{reading.age_s:.1f} s old")
+
+    def _send(self, action: Action, confirmed: bool, trace_id: str) -> FrameRecord:
+        """Send through the gate; a full queue is tried again with growing pauses until ``send_s``."""
+        deadline_s = self._clock() + self._settings.send_s
+        pause_s = self._settings.backoff_s
+        while True:
+            try:
+                return self._gate.send(self._bus.raw, action, self._state, confirmed, trace_id)
+            except can.CanOperationError as error:
+                if error.error_code not in _QUEUE_FULL or self._clock() + pause_s > deadline_s:
+                    raise
+            self._state.wait(lambda: False, pause_s)
+            pause_s *= 2
+
+    def _confirm(self, node: Node, before: int) -> tuple[Evidence, str]:
+        """Wait for the transmission confirmation, if the interface gives one."""
+        if not self._bus.confirms_tx:
+            return Evidence.REQUESTED, "this interface does not confirm transmission"
+        assert node.write is not None
+        message = node.write.message
+        if self._state.wait(lambda: self._state.transmissions(message) > before, self._settings.confirm_s):
+            return Evidence.TRANSMITTED, ""
+        return (
+            Evidence.FAILED,
+            "no transmission confirmation: nobody acknowledged the frame, or the bus is off",
+        )
+
+    def _purge(self) -> None:
+        """Take an unsent frame back out of the driver, so that it is not carried out late."""
+        with contextlib.suppress(NotImplementedError, can.CanError):
+            self._bus.raw.flush_tx_buffer()
+
+    def _observe(
+        self, node: Node, action: Action, seen: int, evidence: Evidence, detail: str
+    ) -> tuple[Evidence, str]:
+        """Wait for the ECU's status to show the wanted value, or to move towards it if that takes time."""
+        if node.read is None:
+            return evidence, detail or "this car does not tell whether it was done"
+        assert action.value is not None
+        wanted, path, state, settings = node.cast(action.value), action.path, self._state, self._settings
+        before = state.get(path)
+        first = before.value if before is not None else None
+
+        def shown() -> Value | None:
+            reading = state.get(path)
+            return reading.value if reading is not None and state.count(path) > seen else None
+
+        def settled() -> bool:
+            value = shown()
+            return value is not None and (
+                is_reached(node, value, wanted) or _is_moving(node, first, value, wanted)
+            )
+
+        if not state.wait(settled, settings.refusal_s) and state.count(path) == seen:
+            state.wait(settled, settings.status_s - settings.refusal_s)
+        value = shown()
+        if value is None:
+            return Evidence.TIMED_OUT, "no status came"
+        if is_reached(node, value, wanted):
+            return Evidence.ACTUATED, ""
+        if _is_moving(node, first, value, wanted):
+            return evidence, f"moving: {value} on the way to {wanted}"
+        if not node.is_numeric and node.settle_s > settings.refusal_s:
+            return evidence, f"it takes up to {node.settle_s:g} s"
+        return Evidence.REFUSED, f"the car shows {value}, not {wanted}"
+
+
+def is_reached(node: Node, value: Value, wanted: Value) -> bool:
+    """Whether an actual value counts as the wanted one."""
+    if isinstance(value, str) or isinstance(wanted, str) or node.datatype == "boolean":
+        return value == wanted
+    return abs(value - wanted) <= node.tolerance + 1e-9
+
+
+def _is_moving(node: Node, first: Value | None, now: Value, wanted: Value) -> bool:
+    """Whether something that takes time has begun to go towards the wanted value."""
+    if node.settle_s <= 0 or first is None or isinstance(first, str) or isinstance(now, str):
+        return False
+    return not isinstance(wanted, str) and abs(now - wanted) < abs(first - wanted)

@@ -1,0 +1,442 @@
+"""The car's description: which VSS path is which DBC signal, both ways.
+
+A car file is TOML. ``[car]`` names the database, the rules and our node in it; every other table is a
+VSS leaf with what the Vehicle Signal Specification says of it (``type``, ``datatype``, ``unit``,
+``min``, ``max``, ``allowed``) and, in the KUKSA CAN provider's form, ``dbc2vss`` (where its actual value
+is read) and ``vss2dbc`` (where its wanted value is written)::
+
+    [car]
+    name = "demo"
+    dbc = "demo.dbc"
+    rules = "rules.toml"
+    node = "HU"
+
+    ["Vehicle.Body.Trunk.Rear.IsOpen"]
+    type = "actuator"
+    datatype = "boolean"
+    settle_s = 3.0
+    dbc2vss = { signal = "BCM_TrunkOpen" }
+    vss2dbc = { signal = "HU_TrunkOpenReq" }
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cantools
+import cantools.database
+
+from carvoice.errors import CarError
+from carvoice.records import Value
+from carvoice.vehicle.codec import MessageCodec, Physical, SignalCodec
+from carvoice.vehicle.e2e import Protection
+from carvoice.vehicle.transform import Transform
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover
+    import tomli as tomllib
+
+_INTEGERS = {
+    "int8": (-(2**7), 2**7 - 1),
+    "uint8": (0, 2**8 - 1),
+    "int16": (-(2**15), 2**15 - 1),
+    "uint16": (0, 2**16 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "uint32": (0, 2**32 - 1),
+}
+_DATATYPES = ("boolean", "string", "float", "double", *_INTEGERS)
+_TYPES = ("actuator", "sensor", "attribute")
+_CAR_KEYS = {"name", "dbc", "rules", "node", "features"}
+_NODE_KEYS = {
+    "type",
+    "datatype",
+    "unit",
+    "min",
+    "max",
+    "allowed",
+    "description",
+    "settle_s",
+    "tolerance",
+    "momentary",
+    "dbc2vss",
+    "vss2dbc",
+}
+_LEG_KEYS = {"signal", "message", "transform", "interval_ms", "on_change"}
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One direction of a mapping: the DBC signal and the transform to or from it."""
+
+    message: MessageCodec
+    signal: SignalCodec
+    transform: Transform
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A VSS leaf as this car has it.
+
+    Attributes:
+        path: VSS path.
+        kind: "actuator", "sensor" or "attribute".
+        datatype: VSS datatype.
+        unit: VSS unit name, "" if none.
+        minimum: smallest value, None if VSS and car set none.
+        maximum: largest value.
+        allowed: the strings a string value may take, () for any.
+        read: where the actual value comes from, None if the car does not tell.
+        write: where a wanted value is sent, None if it cannot be set.
+        settle_s: seconds the car takes for the full travel, 0 for at once.
+        tolerance: how far the actual value may be off the wanted one and still count as reached.
+        momentary: the value is a push button: its status falls back, so reaching it once is enough.
+        line: line of its table in the car file.
+    """
+
+    path: str
+    kind: str
+    datatype: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    allowed: tuple[str, ...] = ()
+    read: Leg | None = None
+    write: Leg | None = None
+    settle_s: float = 0.0
+    tolerance: float = 0.0
+    momentary: bool = False
+    line: int = 0
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether values are numbers (booleans are not)."""
+        return self.datatype not in ("boolean", "string")
+
+    def cast(self, value: Value) -> Value:
+        """The value in the node's datatype.
+
+        Raises:
+            CarError: wrong kind, outside the range, or not one of the allowed strings.
+        """
+        if self.datatype == "boolean":
+            if value in (0, 1):
+                return bool(value)
+            raise CarError(f"{self.path} is on or off, not {value!r}")
+        if self.datatype == "string":
+            if not isinstance(value, str) or (self.allowed and value not in self.allowed):
+                raise CarError(f"{self.path} is one of {', '.join(self.allowed)}, not {value!r}")
+            return value
+        if isinstance(value, (bool, str)):
+            raise CarError(f"{self.path} is a number, not {value!r}")
+        if not (self.low <= value <= self.high):
+            raise CarError(
+                f"{self.path} goes from {self.low:g} to {self.high:g} {self.unit}, not to {value:g}"
+            )
+        return round(value) if self.datatype in _INTEGERS else float(value)
+
+    @property
+    def low(self) -> float:
+        """Smallest value: the declared one, else the datatype's."""
+        return (
+            self.minimum if self.minimum is not None else _INTEGERS.get(self.datatype, (float("-inf"), 0))[0]
+        )
+
+    @property
+    def high(self) -> float:
+        """Largest value: the declared one, else the datatype's."""
+        return (
+            self.maximum if self.maximum is not None else _INTEGERS.get(self.datatype, (0, float("inf")))[1]
+        )
+
+    def to_bits(self, value: Value) -> int:
+        """A wanted value to the bits of the request signal.
+
+        Raises:
+            CarError: the car cannot set this, or not to this value.
+        """
+        if self.write is None:
+            raise CarError(f"{self.path} cannot be set in this car: its table has no vss2dbc")
+        value = self.cast(value)
+        converted = self.write.transform.apply(value)
+        if converted is None:
+            raise CarError(f"{self.path}: the vss2dbc transform has no entry for {value!r}")
+        return self.write.signal.bits(_to_dbc(converted, self.write.signal))
+
+    def from_bits(self, bits: int) -> Value | None:
+        """Bits of the status signal to the actual value; None when they mean no value (fault, SNA)."""
+        if self.read is None:
+            return None
+        value = self.read.signal.value(bits)
+        transform = self.read.transform
+        if transform.pairs is not None and value not in transform.pairs:
+            # a mapping may name the number behind a name
+            value = self.read.signal.labels.get(value, value) if isinstance(value, str) else value
+        converted = transform.apply(value)
+        if isinstance(converted, str) and self.datatype == "boolean":
+            converted = self.read.signal.labels.get(converted, -1)
+        if converted is None:
+            return None
+        try:
+            return self.cast(converted)
+        except CarError:
+            return None
+
+
+def _to_dbc(value: Value, signal: SignalCodec) -> Physical:
+    return int(value) if isinstance(value, bool) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Car:
+    """A car as carvoice knows it. Built by :meth:`load`.
+
+    Attributes:
+        name: for people.
+        path: the car file.
+        node: our node's name in the database.
+        features: facts the rules may ask for (``window_auto_reverse``).
+        nodes: VSS path to node.
+        messages: DBC messages by name.
+        protection: end-to-end protection by message name.
+        rules_path: the policy file.
+    """
+
+    name: str
+    path: Path
+    node: str
+    features: Mapping[str, bool]
+    nodes: Mapping[str, Node]
+    messages: Mapping[str, MessageCodec]
+    rules_path: Path
+    protection: Mapping[str, Protection] = field(default_factory=dict)
+    by_key: Mapping[tuple[int, bool], MessageCodec] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Car:
+        """Read a car file with the database it names.
+
+        Raises:
+            CarError: a file is missing or unreadable, the database lacks a mapped signal, or a table
+                is wrong; the message names file and line.
+        """
+        return _Loader(Path(path)).car()
+
+    def find(self, path: str) -> Node:
+        """The node of a VSS path.
+
+        Raises:
+            CarError: this car has none.
+        """
+        try:
+            return self.nodes[path]
+        except KeyError:
+            raise CarError(f"{self.path}: this car has no {path}") from None
+
+
+class _Loader:
+    """Reads one car file, remembering where everything stands for the error messages."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._text = read_text(path, "car file")
+        self._table = parse_toml(path, self._text)
+
+    def _fail(self, message: str, *needles: str) -> CarError:
+        line = line_of(self._text, *needles)
+        return CarError(f"{self._path}:{line}: {message}" if line else f"{self._path}: {message}")
+
+    def car(self) -> Car:
+        head = self._table.get("car")
+        if not isinstance(head, dict):
+            raise self._fail("there is no [car] table with name, dbc, rules and node")
+        missing = {"dbc", "rules", "node"} - set(head)
+        unknown = set(head) - _CAR_KEYS
+        if missing or unknown:
+            raise self._fail(
+                "[car] lacks " + ", ".join(sorted(missing))
+                if missing
+                else f"[car] has unknown {sorted(unknown)}",
+                "[car]",
+            )
+        messages = self._messages(head["dbc"])
+        if not any(head["node"] in m.senders for m in messages.values()):
+            raise self._fail(f"no message of {head['dbc']} is sent by node {head['node']!r}", "node")
+        signals: dict[str, list[MessageCodec]] = {}
+        for message in messages.values():
+            for name in message.signals:
+                signals.setdefault(name, []).append(message)
+        nodes: dict[str, Node] = {}
+        for vss, table in self._table.items():
+            if vss in ("car", "e2e"):
+                continue
+            try:
+                nodes[vss] = self._node(vss, table, messages, signals, head["node"])
+            except CarError as error:
+                raise self._fail(f"{vss}: {error}", f'["{vss}"]', f"[{vss}]") from None
+        return Car(
+            name=str(head.get("name", self._path.stem)),
+            path=self._path,
+            node=head["node"],
+            features=dict(head.get("features", {})),
+            nodes=nodes,
+            messages=messages,
+            rules_path=self._path.parent / head["rules"],
+            protection=self._protection(messages),
+            by_key={m.key: m for m in messages.values()},
+        )
+
+    def _messages(self, names: str | list[str]) -> dict[str, MessageCodec]:
+        messages: dict[str, MessageCodec] = {}
+        for name in [names] if isinstance(names, str) else names:
+            for message in load_database(self._path.parent / name).messages:
+                if not message.is_container:
+                    messages[message.name] = MessageCodec(message)
+        return messages
+
+    def _protection(self, messages: Mapping[str, MessageCodec]) -> dict[str, Protection]:
+        tables = self._table.get("e2e", {})
+        result: dict[str, Protection] = {}
+        for name, table in tables.items():
+            if name not in messages:
+                raise self._fail(f"[e2e.{name}]: the database has no message {name}", f"[e2e.{name}]")
+            try:
+                result[name] = Protection.parse(table, messages[name].length)
+            except CarError as error:
+                raise self._fail(f"[e2e.{name}]: {error}", f"[e2e.{name}]") from None
+        return result
+
+    def _node(
+        self,
+        vss: str,
+        table: Any,
+        messages: Mapping[str, MessageCodec],
+        signals: Mapping[str, list[MessageCodec]],
+        node: str,
+    ) -> Node:
+        if not isinstance(table, dict):
+            raise CarError(f"must be a table, not {table!r}")
+        if "type" not in table and "datatype" not in table:
+            raise CarError('a VSS table needs type and datatype; quote the path: ["Vehicle.Speed"]')
+        unknown = set(table) - _NODE_KEYS
+        if unknown:
+            raise CarError(
+                f"unknown key {', '.join(sorted(unknown))}; known: {', '.join(sorted(_NODE_KEYS))}"
+            )
+        kind, datatype = table.get("type"), table.get("datatype")
+        if kind not in _TYPES:
+            raise CarError(f"type must be one of {', '.join(_TYPES)}, not {kind!r}")
+        if datatype not in _DATATYPES:
+            raise CarError(f"datatype must be one of {', '.join(_DATATYPES)}, not {datatype!r}")
+        if kind != "actuator" and "vss2dbc" in table:
+            raise CarError(f"only an actuator can be set, this is a {kind}: remove vss2dbc or change type")
+
+        def leg(key: str) -> Leg | None:
+            try:
+                return _leg(table[key], messages, signals) if key in table else None
+            except CarError as error:
+                raise CarError(f"{key}: {error}") from None
+
+        write = leg("vss2dbc")
+        if write is not None and node not in write.message.senders:
+            senders = ", ".join(write.message.senders)
+            raise CarError(f"vss2dbc: message {write.message.name} is sent by {senders}, not by {node}")
+        result = Node(
+            path=vss,
+            kind=kind,
+            datatype=datatype,
+            unit=str(table.get("unit", "")),
+            minimum=table.get("min"),
+            maximum=table.get("max"),
+            allowed=tuple(table.get("allowed", ())),
+            read=leg("dbc2vss"),
+            write=write,
+            settle_s=float(table.get("settle_s", 0.0)),
+            tolerance=float(table.get("tolerance", 0.0)),
+            momentary=bool(table.get("momentary", False)),
+            line=line_of(self._text, f'["{vss}"]', f"[{vss}]"),
+        )
+        if result.read is None and result.write is None:
+            raise CarError("has neither dbc2vss nor vss2dbc")
+        return result
+
+
+def _leg(table: Any, messages: Mapping[str, MessageCodec], signals: Mapping[str, list[MessageCodec]]) -> Leg:
+    if not isinstance(table, dict) or "signal" not in table:
+        raise CarError('needs a table like { signal = "NAME" }')
+    unknown = set(table) - _LEG_KEYS
+    if unknown:
+        raise CarError(f"unknown key {', '.join(sorted(unknown))}; known: {', '.join(sorted(_LEG_KEYS))}")
+    name = table["signal"]
+    holders = signals.get(name, [])
+    if "message" in table:
+        if table["message"] not in messages:
+            raise CarError(f"the database has no message {table['message']!r}")
+        holders = [m for m in holders if m.name == table["message"]]
+    if not holders:
+        raise CarError(f"the database has no signal {name!r}{_hint(name, signals)}")
+    if len(holders) > 1:
+        names = ", ".join(m.name for m in holders)
+        raise CarError(f"signal {name!r} is in several messages ({names}): add message = ...")
+    return Leg(holders[0], holders[0].signals[name], Transform.parse(table.get("transform")))
+
+
+def _hint(name: str, signals: Mapping[str, Any]) -> str:
+    from rapidfuzz import process
+
+    best = process.extractOne(name, list(signals), score_cutoff=70)
+    return f"; did you mean {best[0]!r}?" if best else ""
+
+
+def load_database(path: Path) -> Any:
+    """Any bus database cantools reads: DBC, ARXML, KCD, SYM.
+
+    Raises:
+        CarError: the file is missing or cantools cannot read it.
+    """
+    if not path.is_file():
+        raise CarError(f"{path}: there is no such bus database file")
+    try:
+        return cantools.database.load_file(str(path), strict=True)
+    except Exception as error:
+        raise CarError(f"{path}: cannot be read as a bus database: {error}") from error
+
+
+def read_text(path: Path, what: str) -> str:
+    """Text of a file.
+
+    Raises:
+        CarError: it is missing, not a file, or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise CarError(f"{path}: there is no such {what}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CarError(f"{path}: cannot read the {what}: {error}") from None
+
+
+def parse_toml(path: Path, text: str) -> dict[str, Any]:
+    """TOML text to a table.
+
+    Raises:
+        CarError: it does not parse; the message says where.
+    """
+    try:
+        table: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CarError(f"{path}: {error}") from None
+    return table
+
+
+def line_of(text: str, *needles: str) -> int:
+    """1-based line on which the first of the needles found begins, 0 if none is found."""
+    for needle in needles:
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip().startswith(needle):
+                return number
+    return 0

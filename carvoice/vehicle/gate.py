@@ -1,0 +1,264 @@
+"""The gate: the only code that may put an action on the bus.
+
+Two floors. :meth:`Gate.check` judges an action against the policy (allow-list, rules with preconditions
+on fresh car state, rates). :meth:`Gate.send` judges it once more, encodes it, looks at the finished frame
+bit by bit (only the one wanted signal may differ from "no request", and it must say what was asked for)
+and only then hands it to the bus. The shape is that of the safety hooks of openpilot's panda: silent by
+default, a white-list, then a look at every frame.
+
+carvoice is QM software. The body controllers keep their own safety mechanisms; the gate does not replace
+them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Protocol
+
+import can
+
+from carvoice.errors import CarError
+from carvoice.records import Action, ActionKind, Decision, FrameRecord, Verdict
+from carvoice.trace import Clock
+from carvoice.vehicle.car import Car, Node
+from carvoice.vehicle.codec import MessageCodec, SignalCodec
+from carvoice.vehicle.e2e import Protection
+from carvoice.vehicle.policy import SELF, Allow, Condition, Policy, Rule, When
+from carvoice.vehicle.state import CarState
+
+SEND_TIMEOUT_S = 0.05
+
+
+class FrameSink(Protocol):
+    """Where frames go: any python-can bus."""
+
+    def send(self, msg: can.Message, timeout: float | None = None) -> None:
+        """Queue the frame for transmission; raises can.CanError."""
+
+
+class DeniedError(CarError):
+    """An action was about to be sent that the policy or the frame check does not let through.
+
+    Attributes:
+        verdict: the decision.
+    """
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(f"{verdict.rule}: {verdict.reason}")
+        self.verdict = verdict
+
+
+class Gate:
+    """Judges actions and sends those that may be sent. Thread-safe.
+
+    Args:
+        car: the car.
+        rules: the policy.
+        clock: monotonic seconds, the same one the state uses.
+    """
+
+    def __init__(self, car: Car, rules: Policy, clock: Clock = time.monotonic) -> None:
+        self._car = car
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._sent_s: dict[str, deque[float]] = {rate.id: deque(maxlen=rate.max) for rate in rules.rates}
+        self._counters: dict[str, int] = {}
+        self.policy = rules
+
+    def check(self, action: Action, state: CarState, now_s: float, confirmed: bool = False) -> Verdict:
+        """Judge an action; nothing is sent and no rate is used up.
+
+        Args:
+            action: what is asked for.
+            state: what the car last said.
+            now_s: monotonic time, for the rates.
+            confirmed: the driver has said yes to this action.
+
+        Returns:
+            DENY or CONFIRM with the deciding rule and the reason to be spoken; ALLOW with the entry of the
+            allow-list, or with a warning's rule and reason.
+        """
+        node = self._car.nodes.get(action.path)
+        if node is None:
+            return Verdict(Decision.DENY, "unknown-path", "This car doesn't have that.")
+        if action.kind is ActionKind.GET:
+            if node.read is None:
+                return Verdict(Decision.DENY, "not-readable", "This car doesn't tell me that.")
+            return Verdict(Decision.ALLOW, "read")
+        allowing = self.allowing(action)
+        if allowing is None:
+            return Verdict(Decision.DENY, "not-listed", self.policy.denied)
+        impossible = _impossible(node, action)
+        if impossible is not None:
+            return impossible
+        broken = [
+            r for r in self.policy.rules if self.applies(r, action, state) and self.unmet(r, action, state)
+        ]
+        for effect in (Decision.DENY, Decision.CONFIRM, Decision.ALLOW):
+            for rule in broken:
+                if rule.effect is not effect or (effect is Decision.CONFIRM and confirmed):
+                    continue
+                late = self._over_rate(action, now_s) if effect is not Decision.DENY else None
+                return late or Verdict(effect, rule.id, rule.reason)
+        return self._over_rate(action, now_s) or Verdict(Decision.ALLOW, allowing.id)
+
+    def allowing(self, action: Action) -> Allow | None:
+        """The entry of the allow-list that covers the action, None if there is none."""
+        for entry in self.policy.allow:
+            if (
+                entry.paths.match(action.path)
+                and (not entry.zones or action.zone in entry.zones)
+                and (not entry.sources or action.source in entry.sources)
+            ):
+                return entry
+        return None
+
+    def applies(self, rule: Rule, action: Action, state: CarState) -> bool:
+        """Whether the rule is about this action."""
+        return rule.paths.match(action.path) and concerns(rule.when, action, state, self.policy.max_age_s)
+
+    def unmet(self, rule: Rule, action: Action, state: CarState) -> bool:
+        """Whether one of the rule's conditions does not hold; a rule without conditions is never met."""
+        return not rule.require or not all(self.holds(c, action, state) for c in rule.require)
+
+    def holds(self, condition: Condition, action: Action, state: CarState) -> bool:
+        """Whether a condition holds; what the car has not told lately does not."""
+        if condition.feature:
+            return self._car.features.get(condition.feature, False)
+        reading = state.get(action.path if condition.path == SELF else condition.path)
+        if reading is None or reading.age_s > condition.max_age_s:
+            return False
+        return condition.range.holds(reading.value)
+
+    def _over_rate(self, action: Action, now_s: float) -> Verdict | None:
+        with self._lock:
+            for rate in self.policy.rates:
+                sent_s = self._sent_s[rate.id]
+                if (
+                    rate.paths.match(action.path)
+                    and len(sent_s) == rate.max
+                    and now_s - sent_s[0] < rate.per_s
+                ):
+                    return Verdict(Decision.DENY, rate.id, rate.reason)
+        return None
+
+    def send(
+        self, bus: FrameSink, action: Action, state: CarState, confirmed: bool = False, trace_id: str = ""
+    ) -> FrameRecord:
+        """Judge the action, and send its request frame if it may be sent.
+
+        Returns:
+            The frame as handed to the bus.
+
+        Raises:
+            DeniedError: the verdict is not ALLOW, the action is not a SET, or the frame says something else.
+            can.CanError: the bus did not take the frame; no rate and no alive counter is used up.
+        """
+        with self._lock:
+            now_s = self._clock()
+            verdict = self.check(action, state, now_s, confirmed)
+            if verdict.decision is not Decision.ALLOW:
+                raise DeniedError(verdict)
+            if action.kind is not ActionKind.SET:
+                raise DeniedError(Verdict(Decision.DENY, "not-a-set", "There is nothing to send."))
+            frame = self._frame(self._car.nodes[action.path], action, now_s, trace_id)
+            bus.send(
+                can.Message(
+                    arbitration_id=frame.arbitration_id,
+                    is_extended_id=frame.is_extended,
+                    is_fd=frame.is_fd,
+                    bitrate_switch=frame.is_fd,
+                    data=frame.data,
+                    is_rx=False,
+                ),
+                timeout=SEND_TIMEOUT_S,
+            )
+            self._counters[frame.name] = self._counters.get(frame.name, -1) + 1
+            for rate in self.policy.rates:
+                if rate.paths.match(action.path):
+                    self._sent_s[rate.id].append(now_s)
+            return frame
+
+    def _frame(self, node: Node, action: Action, now_s: float, trace_id: str) -> FrameRecord:
+        assert node.write is not None
+        assert action.value is not None
+        codec, signal = node.write.message, node.write.signal
+        bits = node.to_bits(action.value)
+        data = codec.encode_bits({signal.name: bits})
+        protection = self._car.protection.get(codec.name)
+        if protection is not None:
+            data = protection.protect(data, self._counters.get(codec.name, -1) + 1)
+        self._inspect(node, bits, data)
+        return FrameRecord(
+            timestamp_s=now_s,
+            arbitration_id=codec.arbitration_id,
+            data=data,
+            is_extended=codec.is_extended,
+            is_fd=codec.is_fd,
+            is_tx=True,
+            name=codec.name,
+            signals=codec.decode(data),
+            trace_id=trace_id,
+        )
+
+    def _inspect(self, node: Node, bits: int, data: bytes) -> None:
+        """Look at the finished frame as the receiver will: one request, and the right one."""
+        assert node.write is not None
+        codec, signal = node.write.message, node.write.signal
+        protection = self._car.protection.get(codec.name)
+        for name, found in codec.decode_bits(data).items():
+            other = codec.signals[name]
+            if name == signal.name:
+                if found != bits:
+                    raise DeniedError(
+                        Verdict(Decision.DENY, "frame-value", f"{name} would be sent as {found}, not {bits}")
+                    )
+            elif not _may_differ(other, codec, protection) and found != other.idle_raw:
+                raise DeniedError(
+                    Verdict(Decision.DENY, "frame-other", f"{name} would be sent along as {found}")
+                )
+        if protection is not None and protection.carried_crc(data) != protection.crc(data):
+            raise DeniedError(
+                Verdict(Decision.DENY, "frame-crc", f"{codec.name} would be sent with a wrong checksum")
+            )
+
+
+def _may_differ(signal: SignalCodec, codec: MessageCodec, protection: Protection | None) -> bool:
+    """Whether a signal is the frame's own affair: its multiplexer, checksum or counter."""
+    if signal is codec.multiplexer:
+        return True
+    return protection is not None and signal.is_little_endian and protection.owns(signal.shift, signal.length)
+
+
+def concerns(when: When, action: Action, state: CarState, max_age_s: float) -> bool:
+    """Whether ``when`` picks out this action."""
+    if when.zones and action.zone not in when.zones:
+        return False
+    if when.sources and action.source not in when.sources:
+        return False
+    if action.value is None or not when.value.holds(action.value):
+        return False
+    if not when.falling or isinstance(action.value, str):
+        return True
+    reading = state.get(action.path)
+    if reading is None or reading.age_s > max_age_s or isinstance(reading.value, str):
+        return True
+    return action.value < reading.value
+
+
+def _impossible(node: Node, action: Action) -> Verdict | None:
+    """The verdict on a value that the car cannot be asked for."""
+    if node.write is None:
+        return Verdict(Decision.DENY, "not-settable", "That can't be changed in this car.")
+    try:
+        if action.value is not None:
+            node.to_bits(action.value)
+            return None
+    except CarError:
+        pass
+    reason = "That isn't a value this car knows."
+    if node.is_numeric:
+        reason = f"It only goes from {node.low:g} to {node.high:g}."
+    return Verdict(Decision.DENY, "out-of-range", reason)

@@ -1,0 +1,105 @@
+"""A car on a virtual bus whose time only passes when the test waits."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from carvoice.records import Action, ActionKind, Value, Zone
+from carvoice.resources import data_path
+from carvoice.vehicle.actuator import Actuator, ActuatorSettings
+from carvoice.vehicle.bus import Bus
+from carvoice.vehicle.car import Car
+from carvoice.vehicle.gate import Gate
+from carvoice.vehicle.policy import Policy
+from carvoice.vehicle.simulator import Scenario, SimulatedCar
+from carvoice.vehicle.state import CarState
+
+DEMO = data_path("cars", "demo", "demo.toml")
+_channels = itertools.count()
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@dataclass
+class Rig:
+    """Both ends of the bus. ``pass_time`` lets the simulated car live and delivers frames."""
+
+    car: Car
+    policy: Policy
+    clock: FakeClock
+    ours: Bus
+    theirs: Bus
+    state: CarState = field(init=False)
+    gate: Gate = field(init=False)
+    simulated: SimulatedCar = field(init=False)
+    actuator: Actuator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.state = CarState(
+            self.car, self.clock, idle=lambda left_s: self.pass_time(min(max(left_s, 0.001), 0.01))
+        )
+        self.ours.feed(self.state)
+        self.gate = Gate(self.car, self.policy, self.clock)
+        self.play(Scenario())
+        self.actuator = Actuator(self.ours, self.car, self.state, self.gate, clock=self.clock)
+
+    def play(self, scenario: Scenario) -> None:
+        self.theirs.listeners.clear()
+        self.simulated = SimulatedCar(self.car, self.theirs, scenario, self.clock)
+        self.pass_time(1.2)
+
+    def use(self, settings: ActuatorSettings) -> None:
+        self.actuator = Actuator(
+            self.ours, self.car, self.state, self.gate, settings=settings, clock=self.clock
+        )
+
+    def pass_time(self, seconds: float) -> None:
+        while seconds > 1e-9:
+            step_s = min(seconds, 0.01)
+            seconds -= step_s
+            self.clock.now_s += step_s
+            self.theirs.poll()
+            self.simulated.step(self.clock())
+            self.ours.poll()
+
+    def set(self, path: str, value: Value) -> None:
+        self.simulated.set(path, value)
+        self.pass_time(0.6)
+
+
+def setting(path: str, value: Value, zone: Zone = Zone.DRIVER, source: str = "grammar") -> Action:
+    return Action(ActionKind.SET, path, value, zone, source, "Test")
+
+
+def getting(path: str) -> Action:
+    return Action(ActionKind.GET, path)
+
+
+@pytest.fixture(scope="session")
+def car() -> Car:
+    return Car.load(DEMO)
+
+
+@pytest.fixture(scope="session")
+def policy(car: Car) -> Policy:
+    return Policy.load(car.rules_path, car)
+
+
+@pytest.fixture
+def rig(car: Car, policy: Policy) -> Iterator[Rig]:
+    channel = f"test-{next(_channels)}"
+    ours = Bus.open("virtual", channel)
+    theirs = Bus.open("virtual", channel)
+    yield Rig(car, policy, FakeClock(), ours, theirs)
+    ours.close()
+    theirs.close()

@@ -1,0 +1,219 @@
+"""How far actions get, with everything that can go wrong on the way."""
+
+from __future__ import annotations
+
+import can
+import pytest
+from conftest import getting, setting
+
+from carvoice.errors import BusError
+from carvoice.records import Evidence
+from carvoice.vehicle.bus import Bus
+from carvoice.vehicle.simulator import Scenario
+from carvoice.vehicle.simulator.scenario import Fault, FaultKind
+
+TEMP = "Vehicle.Cabin.HVAC.Station.Row1.Driver.Temperature"
+WINDOW = "Vehicle.Cabin.Door.Row1.DriverSide.Window.Position"
+TRUNK = "Vehicle.Body.Trunk.Rear.IsOpen"
+MIRROR = "Vehicle.Body.Mirrors.DriverSide.IsFolded"
+WASH = "Vehicle.Body.Windshield.Front.IsWashing"
+
+
+def test_actuated(rig):
+    result = rig.actuator.perform(setting(TEMP, 23.0), trace_id="turn-1")
+    assert (result.evidence, result.value, result.detail) == (Evidence.ACTUATED, 23.0, "")
+    request, status = result.frames
+    assert (request.name, request.is_tx, status.name, status.is_tx) == (
+        "HU_ClimateReq",
+        True,
+        "HVAC_ClimateStat",
+        False,
+    )
+    assert status.signals["HVAC_TempSetDrv"] == 23.0
+    assert {f.trace_id for f in result.frames} == {"turn-1"}
+
+
+def test_asking_for_what_already_is_counts_when_the_car_says_so_again(rig):
+    assert rig.actuator.perform(setting(TEMP, 21.0)).evidence is Evidence.ACTUATED
+
+
+def test_a_value_between_two_steps_counts_as_reached(rig):
+    result = rig.actuator.perform(setting(TEMP, 21.2))
+    assert (result.evidence, result.value) == (Evidence.ACTUATED, 21.0)
+
+
+def test_a_window_is_only_under_way(rig):
+    result = rig.actuator.perform(setting(WINDOW, 50))
+    assert result.evidence is Evidence.TRANSMITTED
+    assert result.detail.startswith("moving: ")
+    rig.pass_time(2.5)
+    assert rig.state.get(WINDOW).value == 50
+
+
+def test_a_slow_switch_is_not_called_done_early(rig):
+    result = rig.actuator.perform(setting(MIRROR, True))
+    assert (result.evidence, result.detail) == (Evidence.TRANSMITTED, "it takes up to 2 s")
+    rig.pass_time(2.0)
+    assert rig.state.get(MIRROR).value is True
+
+
+def test_a_push_button_falls_back_but_was_seen(rig):
+    result = rig.actuator.perform(setting(WASH, True))
+    assert result.evidence is Evidence.ACTUATED
+    rig.pass_time(1.0)
+    assert rig.state.get(WASH).value is False
+
+
+def test_the_policy_refuses_and_nothing_is_sent(rig):
+    result = rig.actuator.perform(setting(TRUNK, True))
+    assert (result.evidence, result.frames) == (Evidence.REFUSED, ())
+    assert result.detail == "policy door-open-confirm: Please check that nobody is in the way."
+    assert rig.actuator.perform(setting(TRUNK, True), confirmed=True).evidence is Evidence.ACTUATED
+    assert rig.actuator.perform(setting("Vehicle.Wings", 1)).evidence is Evidence.REFUSED
+
+
+def test_status_never_comes(rig):
+    rig.simulated.faults.add(Fault(FaultKind.SILENT, "HVAC_ClimateStat"))
+    before_s = rig.clock()
+    result = rig.actuator.perform(setting(TEMP, 23.0))
+    assert (result.evidence, result.detail, result.value) == (Evidence.TIMED_OUT, "no status came", None)
+    assert rig.clock() - before_s == pytest.approx(1.0, abs=0.05)
+    assert [f.name for f in result.frames] == ["HU_ClimateReq"]
+
+
+@pytest.mark.parametrize("kind", [FaultKind.STUCK, FaultKind.CONTRADICT])
+def test_status_contradicts(rig, kind):
+    rig.simulated.faults.add(Fault(kind, TEMP))
+    result = rig.actuator.perform(setting(TEMP, 23.0))
+    assert (result.evidence, result.detail) == (Evidence.REFUSED, "the car shows 21.0, not 23.0")
+    assert result.frames[1].signals["HVAC_TempSetDrv"] == 21.0
+
+
+def test_a_stuck_window_is_refused_not_moving(rig):
+    rig.simulated.faults.add(Fault(FaultKind.STUCK, WINDOW))
+    assert rig.actuator.perform(setting(WINDOW, 50)).evidence is Evidence.REFUSED
+
+
+def test_the_ecu_does_not_hear(rig):
+    rig.simulated.faults.add(Fault(FaultKind.DEAF, "HU_ClimateReq"))
+    assert rig.actuator.perform(setting(TEMP, 23.0)).evidence is Evidence.REFUSED
+
+
+@pytest.mark.parametrize("kind", [FaultKind.BAD_CRC, FaultKind.STALE])
+def test_a_status_that_cannot_be_believed_is_no_evidence(rig, kind):
+    rig.simulated.faults.add(Fault(kind, "DCM_WindowStat"))
+    rig.pass_time(0.06)
+    result = rig.actuator.perform(setting(WINDOW, 50))
+    assert result.evidence is Evidence.TIMED_OUT
+    rig.pass_time(0.2)
+    assert rig.actuator.perform(setting(WINDOW, 20)).detail.startswith("policy moving-parts-fresh-state")
+
+
+def test_queue_full_is_tried_again_and_then_given_up(rig, monkeypatch):
+    original, calls = rig.ours.raw.send, []
+
+    def full_twice(msg, timeout=None):
+        calls.append(rig.clock())
+        if len(calls) < 3:
+            raise can.CanOperationError("No buffer space available", 105)
+        original(msg, timeout)
+
+    monkeypatch.setattr(rig.ours.raw, "send", full_twice)
+    assert rig.actuator.perform(setting(TEMP, 23.0)).evidence is Evidence.ACTUATED
+    assert len(calls) == 3
+
+    def full(msg, timeout=None):
+        raise can.CanOperationError("No buffer space available", 105)
+
+    monkeypatch.setattr(rig.ours.raw, "send", full)
+    before_s = rig.clock()
+    result = rig.actuator.perform(setting(TEMP, 25.0))
+    assert result.evidence is Evidence.FAILED
+    assert "No buffer space" in result.detail
+    assert rig.clock() - before_s <= 0.06
+    monkeypatch.setattr(rig.ours.raw, "send", original)
+    rig.pass_time(1.0)
+    assert rig.state.get(TEMP).value == 23.0  # the dropped command never arrives
+
+
+def test_another_send_error_fails_at_once(rig, monkeypatch):
+    def down(msg, timeout=None):
+        raise can.CanOperationError("Network is down", 100)
+
+    monkeypatch.setattr(rig.ours.raw, "send", down)
+    before_s = rig.clock()
+    assert rig.actuator.perform(setting(TEMP, 23.0)).evidence is Evidence.FAILED
+    assert rig.clock() == before_s
+
+
+def test_no_transmission_confirmation_fails_and_purges(rig, monkeypatch):
+    purged = []
+    monkeypatch.setattr(rig.ours.raw, "send", lambda msg, timeout=None: None)
+    monkeypatch.setattr(rig.ours.raw, "flush_tx_buffer", lambda: purged.append(1))
+    result = rig.actuator.perform(setting(TEMP, 23.0))
+    assert result.evidence is Evidence.FAILED
+    assert result.detail.startswith("no transmission confirmation")
+    assert purged == [1]
+
+
+def test_an_interface_without_confirmation_claims_less(rig):
+    rig.ours.confirms_tx = False
+    result = rig.actuator.perform(setting(WINDOW, 50))
+    assert result.evidence is Evidence.REQUESTED
+    assert rig.actuator.perform(setting(TEMP, 24.0)).evidence is Evidence.ACTUATED
+
+
+def test_get_answers_from_the_state(rig):
+    result = rig.actuator.perform(getting("Vehicle.Powertrain.TractionBattery.StateOfCharge.Displayed"))
+    assert (result.evidence, result.value) == (Evidence.ACTUATED, 72.0)
+    assert result.frames[0].name == "BMS_BatteryStat"
+    assert rig.actuator.perform(getting("Vehicle.Wings")).evidence is Evidence.REFUSED
+
+
+def test_get_of_what_the_car_has_not_told(rig):
+    from carvoice.vehicle.actuator import Actuator
+    from carvoice.vehicle.state import CarState
+
+    blank = CarState(rig.car, rig.clock)
+    actuator = Actuator(rig.ours, rig.car, blank, rig.gate, clock=rig.clock)
+    result = actuator.perform(getting(TEMP))
+    assert (result.evidence, result.detail) == (Evidence.TIMED_OUT, "the car has not told")
+
+
+def test_the_ecus_own_interlock_shows_as_refusal(rig, car):
+    """Our gate is told the car stands; the ECU knows better."""
+    rig.play(Scenario(start={"Vehicle.Speed": 0.0}))
+    rig.simulated._values["Vehicle.Speed"] = 60.0  # only inside the ECU
+    result = rig.actuator.perform(setting(TRUNK, True), confirmed=True)
+    assert (result.evidence, result.value) == (Evidence.REFUSED, False)
+
+
+def test_absent_buses_are_bus_errors():
+    with pytest.raises(BusError, match=r"cannot open CAN bus socketcan:nope0.*ip link"):
+        Bus.open("socketcan", "nope0")
+    with pytest.raises(BusError, match=r"nosuch: .*known interfaces: .*virtual"):
+        Bus.open("nosuch")
+
+
+def test_real_threads_round_trip_and_clean_stop(car, policy):
+    import threading
+    import time
+
+    from carvoice.vehicle.actuator import Actuator
+    from carvoice.vehicle.gate import Gate
+    from carvoice.vehicle.simulator import SimulatedCar
+    from carvoice.vehicle.state import CarState
+
+    before = threading.active_count()
+    with Bus.open("virtual", "threads") as ours, Bus.open("virtual", "threads") as theirs:
+        simulated = SimulatedCar(car, theirs)
+        state = CarState(car)
+        ours.feed(state)
+        simulated.start()
+        assert state.wait(lambda: state.get(TEMP) is not None, 5.0)
+        actuator = Actuator(ours, car, state, Gate(car, policy))
+        start_s = time.perf_counter()
+        assert actuator.perform(setting(TEMP, 25.0)).evidence is Evidence.ACTUATED
+        assert time.perf_counter() - start_s < 0.5
+        simulated.stop()
+    assert threading.active_count() == before

@@ -1,0 +1,241 @@
+"""The gate's second floor: what it sends, and that nobody else sends."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import can
+import pytest
+from conftest import getting, setting
+
+import carvoice
+from carvoice.records import Action, ActionKind, Decision
+from carvoice.vehicle.gate import DeniedError, Gate
+from carvoice.vehicle.policy import Policy
+
+TEMP = "Vehicle.Cabin.HVAC.Station.Row1.Driver.Temperature"
+WINDOW = "Vehicle.Cabin.Door.Row1.DriverSide.Window.Position"
+MIRROR = "Vehicle.Body.Mirrors.PassengerSide.Tilt"
+SEAT = "Vehicle.Cabin.Seat.Row2.DriverSide.HeatingCooling"
+
+
+class RecordingBus:
+    def __init__(self) -> None:
+        self.frames: list[can.Message] = []
+        self.error: Exception | None = None
+
+    def send(self, msg: can.Message, timeout: float | None = None) -> None:
+        if self.error is not None:
+            raise self.error
+        self.frames.append(msg)
+
+
+def test_an_allowed_action_becomes_one_frame(rig):
+    bus = RecordingBus()
+    record = rig.gate.send(bus, setting(TEMP, 21.5), rig.state, trace_id="t1")
+    (frame,) = bus.frames
+    assert (frame.arbitration_id, frame.is_extended_id, bytes(frame.data)) == (0x2A0, False, record.data)
+    assert record.signals["HU_TempSetDrvReq"] == 21.5
+    assert record.signals["HU_TempSetPasReq"] == "SNA"
+    assert (record.name, record.is_tx, record.trace_id) == ("HU_ClimateReq", True, "t1")
+
+
+def test_fd_extended_and_multiplexed_frames(rig):
+    bus = RecordingBus()
+    rig.gate.send(bus, setting(SEAT, 67), rig.state)
+    rig.gate.send(bus, setting("Vehicle.Cabin.Infotainment.Media.Volume", 10), rig.state)
+    record = rig.gate.send(bus, setting(MIRROR, 5), rig.state)
+    assert (bus.frames[0].is_fd, len(bus.frames[0].data)) == (True, 32)
+    assert (bus.frames[1].is_extended_id, bus.frames[1].arbitration_id) == (True, 0x18F02100)
+    assert record.signals["HU_MirrorReq_MirrorSide"] == 1
+
+
+def test_alive_counters_count_per_message_and_only_what_was_sent(rig, car):
+    bus = RecordingBus()
+    protection = car.protection["HU_WindowReq"]
+
+    def counter() -> int:
+        data = bytes(bus.frames[-1].data)
+        assert protection.carried_crc(data) == protection.crc(data)
+        return protection.counter(data)
+
+    for expected in range(3):
+        rig.gate.send(bus, setting(WINDOW, 10 * expected), rig.state)
+        assert counter() == expected
+    bus.error = can.CanOperationError("full", 105)
+    with pytest.raises(can.CanOperationError):
+        rig.gate.send(bus, setting(WINDOW, 5), rig.state)
+    bus.error = None
+    rig.gate.send(bus, setting(WINDOW, 6), rig.state)
+    assert counter() == 3
+
+
+@pytest.mark.parametrize(
+    ("action", "rule"),
+    [
+        (setting("Vehicle.Body.Trunk.Rear.IsOpen", True), "door-open-confirm"),
+        (setting("Vehicle.Speed", 1.0), "not-listed"),
+        (getting(TEMP), "not-a-set"),
+    ],
+)
+def test_what_is_not_allowed_is_not_sent(rig, action, rule):
+    bus = RecordingBus()
+    with pytest.raises(DeniedError) as denied:
+        rig.gate.send(bus, action, rig.state)
+    assert denied.value.verdict.rule == rule
+    assert bus.frames == []
+
+
+def test_reading(rig, car):
+    assert rig.gate.check(getting(TEMP), rig.state, 0.0).rule == "read"
+    mute = dataclasses.replace(car.nodes[TEMP], read=None)
+    gate = Gate(dataclasses.replace(car, nodes={**car.nodes, TEMP: mute}), rig.policy, rig.clock)
+    verdict = gate.check(getting(TEMP), rig.state, 0.0)
+    assert (verdict.decision, verdict.rule) == (Decision.DENY, "not-readable")
+
+
+def test_a_set_without_settable_signal(rig, car):
+    fixed = dataclasses.replace(car.nodes[TEMP], write=None)
+    gate = Gate(dataclasses.replace(car, nodes={**car.nodes, TEMP: fixed}), rig.policy, rig.clock)
+    assert gate.check(setting(TEMP, 20.0), rig.state, 0.0).rule == "not-settable"
+
+
+def test_rate_limit_counts_frames_and_recovers(rig):
+    bus = RecordingBus()
+    for step in range(12):
+        rig.gate.send(bus, setting(WINDOW, step), rig.state)
+    with pytest.raises(DeniedError) as denied:
+        rig.gate.send(bus, setting(WINDOW, 50), rig.state)
+    assert denied.value.verdict.rule == "motor-rate"
+    assert len(bus.frames) == 12
+    rig.gate.send(bus, setting(TEMP, 20.0), rig.state)  # another kind of thing may go on
+    rig.pass_time(9.8)
+    assert rig.gate.check(setting(WINDOW, 50), rig.state, rig.clock()).rule == "motor-rate"
+    rig.pass_time(0.3)
+    rig.gate.send(bus, setting(WINDOW, 50), rig.state)
+
+
+def test_a_rate_is_also_kept_where_a_confirmation_or_warning_is_due(rig):
+    bus = RecordingBus()
+    for step in range(12):
+        rig.gate.send(bus, setting(WINDOW, step), rig.state)
+    trunk = setting("Vehicle.Body.Trunk.Rear.IsOpen", True)
+    assert rig.gate.check(trunk, rig.state, rig.clock()).rule == "motor-rate"
+
+
+POISON = [
+    ("HU_TempSetDrvReq", 50, "frame-value"),
+    ("HU_TempSetPasReq", 40, "frame-other"),
+]
+
+
+@pytest.mark.parametrize(("signal", "bits", "rule"), POISON)
+def test_a_frame_that_says_something_else_is_stopped(rig, car, signal, bits, rule):
+    """Break the encoder; the frame check must notice."""
+    codec = car.messages["HU_ClimateReq"]
+
+    class Broken:
+        def __getattr__(self, name):
+            return getattr(codec, name)
+
+        def encode_bits(self, wanted):
+            return codec.encode_bits({**wanted, signal: bits})
+
+    node = car.nodes[TEMP]
+    poisoned = dataclasses.replace(node, write=dataclasses.replace(node.write, message=Broken()))
+    gate = Gate(dataclasses.replace(car, nodes={**car.nodes, TEMP: poisoned}), rig.policy, rig.clock)
+    bus = RecordingBus()
+    with pytest.raises(DeniedError) as denied:
+        gate.send(bus, setting(TEMP, 21.5), rig.state)
+    assert denied.value.verdict.rule == rule
+    assert bus.frames == []
+
+
+def test_a_frame_with_a_wrong_checksum_is_stopped(rig, car):
+    protection = car.protection["HU_WindowReq"]
+
+    class Broken:
+        def __getattr__(self, name):
+            return getattr(protection, name)
+
+        def protect(self, data, counter):
+            return bytes([protection.protect(data, counter)[0] ^ 1]) + protection.protect(data, counter)[1:]
+
+    gate = Gate(
+        dataclasses.replace(car, protection={**car.protection, "HU_WindowReq": Broken()}),
+        rig.policy,
+        rig.clock,
+    )
+    bus = RecordingBus()
+    with pytest.raises(DeniedError) as denied:
+        gate.send(bus, setting(WINDOW, 40), rig.state)
+    assert denied.value.verdict.rule == "frame-crc"
+    assert bus.frames == []
+
+
+def test_conditions_that_do_not_fit_the_value_err_on_the_side_of_no(rig, car, tmp_path):
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[allow]]\nid = "a"\npaths = ["Vehicle.**"]\n[[rule]]\nid = "r"\npaths = ["Vehicle.**"]\n'
+        'when = { falling = true, min = -1000 }\nreason = "No."\n'
+        '[[rule]]\nid = "s"\npaths = ["Vehicle.Body.Lights.LightSwitch"]\nwhen = { falling = true }\n'
+        'require = [{ path = "$self", max = 3 }]\nreason = "No numbers."\n'
+    )
+    gate = Gate(car, Policy.load(rules, car), rig.clock)
+    assert gate.check(setting("Vehicle.Body.Lights.LightSwitch", "BEAM"), rig.state, 0.0).rule == "s"
+    assert gate.check(setting(TEMP, 16.0), rig.state, 0.0).rule == "r"
+    assert gate.check(setting(TEMP, 28.0), rig.state, 0.0).rule == "a"
+
+
+def test_an_action_without_value_is_not_sent(rig):
+    with pytest.raises(DeniedError):
+        rig.gate.send(RecordingBus(), Action(ActionKind.SET, TEMP), rig.state)
+
+
+# ---- nobody else sends ------------------------------------------------------------------------------
+
+
+def sending_calls(path: Path) -> list[int]:
+    names = {"send", "send_periodic"}
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in names
+        and not (isinstance(node.func.value, ast.Attribute) and node.func.value.attr == "_gate")
+    ]
+
+
+def test_only_the_gate_calls_send_in_the_source():
+    """Apart from the simulated car and the simulated bus, which are the other end."""
+    root = Path(carvoice.__file__).parent
+    senders = {
+        str(path.relative_to(root)): sending_calls(path)
+        for path in sorted(root.rglob("*.py"))
+        if sending_calls(path) and "simulator" not in path.parts
+    }
+    assert [name for name in senders if name.startswith("vehicle/")] == ["vehicle/gate.py"]
+    assert len(senders["vehicle/gate.py"]) == 1
+
+
+def test_every_frame_an_action_causes_comes_from_the_gate(rig, monkeypatch):
+    """Perform everything the demo car can do and look at who called ``send`` on our bus."""
+    import inspect
+
+    callers = set()
+    original = rig.ours.raw.send
+
+    def spy(msg, timeout=None):
+        callers.add((Path(inspect.stack()[1].filename).name, inspect.stack()[1].function))
+        original(msg, timeout)
+
+    monkeypatch.setattr(rig.ours.raw, "send", spy)
+    for node in list(rig.car.nodes.values()):
+        if node.write is not None:
+            value = node.allowed[0] if node.allowed else True if node.datatype == "boolean" else node.high
+            rig.actuator.perform(setting(node.path, value), confirmed=True)
+            rig.pass_time(0.3)
+    assert callers == {("gate.py", "send")}
