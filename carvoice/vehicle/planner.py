@@ -194,7 +194,8 @@ class Planner:
         entry = self._actions.units.get(str(name))
         if entry is None:
             raise CarError(f"unknown unit {name!r}; known: {', '.join(self._actions.units)}")
-        return _number(value) * entry.get("scale", 1.0) + (0.0 if relative else entry.get("offset", 0.0))
+        offset = 0.0 if relative else _number(entry.get("offset", 0.0))
+        return _number(value) * _number(entry.get("scale", 1.0)) + offset
 
     def _fill(self, value: Value, values: Mapping[str, Value]) -> Value:
         field = _FIELD.fullmatch(value) if isinstance(value, str) else None
