@@ -50,11 +50,12 @@ class ShardWriter:
         if not self._parts:
             return 0
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(self._path.with_suffix(".npy"), np.concatenate(self._parts))
+        # names hold dots (NAME.copy0), so suffixes are appended, not replaced
+        np.save(self._path.with_name(f"{self._path.name}.npy"), np.concatenate(self._parts))
         rows = [[e.start, e.length, e.voice, e.text, e.phones] for e in self._entries]
-        partial = self._path.with_suffix(".json.partial")
+        partial = self._path.with_name(f"{self._path.name}.json.partial")
         partial.write_text(json.dumps(rows), encoding="utf-8")
-        os.replace(partial, self._path.with_suffix(".json"))
+        os.replace(partial, self._path.with_name(f"{self._path.name}.json"))
         return len(rows)
 
 
