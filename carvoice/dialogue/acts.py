@@ -25,6 +25,7 @@ ACTS = frozenset(
         "less",
         "other_zone",
         "other_value",
+        "other_state",
         "time",
         "date",
     )

@@ -366,7 +366,7 @@ class Conversation:
             return self._help()
         if act == "undo":
             return self._undo(zone, trace)
-        if act in ("more", "less", "other_zone", "other_value"):
+        if act in ("more", "less", "other_zone", "other_value", "other_state"):
             return self._refer(act, said, zone, trace)
         if act == "voice_volume":
             steps = -1 if said.values.get("direction") == "down" else 1
@@ -436,6 +436,8 @@ class Conversation:
             return reference.less(base, values.get("size"))
         if act == "other_value":
             return reference.with_value(base, values["value"]) if "value" in values else None
+        if act == "other_state":
+            return reference.with_state(base, values["state"]) if "state" in values else None
         zone = values.get("zone", "other")
         if (
             zone == "other"

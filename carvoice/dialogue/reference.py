@@ -64,6 +64,20 @@ def with_value(last: Interpretation, value: Value) -> Interpretation | None:
     return None
 
 
+_OPENED_CLOSED = {"open": ("Close", "Open"), "closed": ("Open", "Close")}
+
+
+def with_state(last: Interpretation, state: Value) -> Interpretation | None:
+    """The last command's thing switched, opened or closed instead ("turn it off", "close it")."""
+    if "state" in last.slots:
+        return replace(last, slots={**last.slots, "state": Slot(state)}, alternatives=())
+    before, after = _OPENED_CLOSED.get(state, ("", ""))
+    if before and last.intent.endswith((before, after)):
+        intent = last.intent.removesuffix(before).removesuffix(after) + after
+        return replace(last, intent=intent, alternatives=())
+    return None
+
+
 def other_reading(last: Interpretation) -> Interpretation | None:
     """The reading that came second."""
     return last.alternatives[0] if last.alternatives else None
