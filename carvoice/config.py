@@ -88,7 +88,7 @@ class VehicleConfig(Section):
         "auto", description="Run the simulated car in this process; 'auto' does so on the virtual interface."
     )
     scenario: str = Field("", description="Scenario file of the simulated car.")
-    status_timeout_ms: int = Field(250, ge=10, le=10000, description="How long to wait for the car's answer.")
+    status_timeout_ms: int = Field(1000, ge=10, le=10000, description="How long to wait for the car's answer.")
 
 
 class DialogueConfig(Section):
