@@ -21,7 +21,7 @@ from carvoice.vehicle.gate import concerns
 from carvoice.vehicle.policy import Policy
 from carvoice.vehicle.state import CarState
 
-_FIELD = re.compile(r"\{(\w+)(?::(\w+))?\}")
+FIELD = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _TALKER = "talker"
 
 
@@ -122,9 +122,9 @@ class Planner:
 
     def _paths(self, template: str, values: Mapping[str, Value]) -> list[str]:
         """Every path a template stands for with these slot values."""
-        match = _FIELD.search(template)
+        match = FIELD.search(template)
         if match is None:
-            return [self._instance(template)]
+            return [instance(self._car, self._actions, template)]
         slot, table = match.groups()
         value = self._slot(slot, values)
         entries = self._actions.tables.get(table or slot, {})
@@ -132,20 +132,9 @@ class Planner:
             raise CarError(f"{slot} {value!r} has no entry in the table {table!r} for {template}")
         found = entries[value]
         paths: list[str] = []
-        for instance in found if isinstance(found, list) else [found]:
-            paths += self._paths(template.replace(match.group(0), str(instance), 1), values)
+        for entry in found if isinstance(found, list) else [found]:
+            paths += self._paths(template.replace(match.group(0), str(entry), 1), values)
         return paths
-
-    def _instance(self, path: str) -> str:
-        """The car's path, where left and right may be the driver's and the passenger's side."""
-        if path in self._car.nodes:
-            return path
-        for shorten in ("", "Side"):
-            sides = {side: name.removesuffix(shorten) for side, name in self._actions.sides.items()}
-            candidate = ".".join(sides.get(part, part) for part in path.split("."))
-            if candidate in self._car.nodes:
-                return candidate
-        raise CarError(f"{self._car.path}: this car has no {path}")
 
     def _value(
         self, step: Mapping[str, Any], path: str, values: Mapping[str, Value], state: CarState
@@ -176,7 +165,7 @@ class Planner:
         return node.cast(min(max(wanted, node.low), node.high))
 
     def _amount(self, step: Mapping[str, Any], values: Mapping[str, Value]) -> float:
-        by = _FIELD.fullmatch(str(step.get("by", "")))
+        by = FIELD.fullmatch(str(step.get("by", "")))
         if by is not None and by.group(1) in values:
             amount = values[by.group(1)]
             if "unit" in step:
@@ -187,7 +176,7 @@ class Planner:
 
     def _converted(self, unit: str, value: Value, values: Mapping[str, Value], relative: bool) -> Value:
         """A spoken amount in the signal's unit; a unit that was not spoken is the signal's own."""
-        field = _FIELD.fullmatch(unit)
+        field = FIELD.fullmatch(unit)
         name = values.get(field.group(1)) if field else unit
         if name is None:
             return value
@@ -198,7 +187,7 @@ class Planner:
         return _number(value) * _number(entry.get("scale", 1.0)) + offset
 
     def _fill(self, value: Value, values: Mapping[str, Value]) -> Value:
-        field = _FIELD.fullmatch(value) if isinstance(value, str) else None
+        field = FIELD.fullmatch(value) if isinstance(value, str) else None
         return self._slot(field.group(1), values) if field is not None else value
 
     def _slot(self, name: str, values: Mapping[str, Value]) -> Value:
@@ -235,6 +224,22 @@ class Planner:
                 yield Action(
                     ActionKind.SET, companion.path, wanted, action.zone, action.source, action.intent
                 )
+
+
+def instance(car: Car, actions: Actions, path: str) -> str:
+    """The car's own path, where left and right may be the driver's and the passenger's side.
+
+    Raises:
+        CarError: the car has no such path.
+    """
+    if path in car.nodes:
+        return path
+    for shorten in ("", "Side"):
+        sides = {side: name.removesuffix(shorten) for side, name in actions.sides.items()}
+        candidate = ".".join(sides.get(part, part) for part in path.split("."))
+        if candidate in car.nodes:
+            return candidate
+    raise CarError(f"{car.path}: this car has no {path}")
 
 
 def _number(value: Value) -> float:

@@ -1,0 +1,230 @@
+"""A first mapping for an unknown database, by matching signal names to VSS paths.
+
+The result is a draft for the integrator, not a car: every guess carries its score, and what was not
+matched is listed at the end. Names are compared by their words ("WndwPosDrvrReq" is window, position,
+driver, request), with the usual abbreviations of DBC files spelled out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from rapidfuzz import fuzz
+
+from carvoice.errors import CarError
+from carvoice.vehicle.car import Car, Node, load_database
+from carvoice.vehicle.codec import MessageCodec, SignalCodec
+
+MIN_SCORE = 62.0
+
+_ABBREVIATIONS = """
+active: act actv
+ambient: amb
+average: avg
+battery: batt
+brightness: bklt brt
+charging: chrg
+child: chld
+climate: clim
+control: ctrl
+coolant: clnt
+cruise: cc
+current: cur curr
+distance: dist
+door: dr
+driver: drv drvr
+engine: eng
+exterior: env ext outside
+front: fnt frnt frt ft
+front driver: fl
+front passenger: fr
+gear: gr
+heating: htd heat htg htr
+high: hi
+humidity: hmdt
+hvac: hvac
+ignition: ign
+indicator: ind
+interior: int
+left: lh
+level: lvl
+light: lgt lt lmp
+locked: lck lckd
+low: lo
+mirror: mirr mir
+mode: mod
+open: opn
+passenger: pas pass psngr
+position: pct pos posn
+pressed: psd
+pressure: prs press
+range: rng
+rear: re
+rear driver: rl
+rear passenger: rr
+remaining: rmng
+request: cmd cmnd dmd dsrd rq rqst req set tgt trgt
+sensor: sns
+speed: spd
+state of charge: soc
+status: st stat sts
+sunroof: sunrf
+switch: swtch sw
+temperature: temp
+tire: tyre
+traveled distance: odo odometer
+trunk: trnk
+vehicle: veh
+volume: vol
+washer: wshr
+window: wdw win wndw
+wiping: wpr wiper
+"""
+_WORDS = {
+    short: word
+    for word, _, shorts in (line.partition(": ") for line in _ABBREVIATIONS.strip().splitlines())
+    for short in shorts.split()
+}
+_IGNORED = {
+    "vehicle",
+    "cabin",
+    "body",
+    "status",
+    "request",
+    "switch",
+    "infotainment",
+    "chassis",
+    "powertrain",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A signal and the VSS path it probably means; ``score`` is 0..100."""
+
+    path: str
+    message: str
+    signal: str
+    score: float
+
+
+def words(name: str) -> tuple[str, ...]:
+    """The words of a signal name or VSS path, in lower case, abbreviations spelled out."""
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+|[a-z]+|\d+", name.replace("DriverSide", "Driver"))
+    spelled = " ".join(_WORDS.get(p.lower(), p.lower()) for p in parts)
+    return tuple(spelled.split())
+
+
+@cache
+def _path_words(path: str) -> str:
+    # a name that says no row means the front one
+    spelled = path.replace("Row1", "").replace("Row2", "Rear").replace("PassengerSide", "Passenger")
+    return " ".join(w for w in words(spelled) if w not in _IGNORED and w != "is")
+
+
+def match_signals(signals: Iterable[tuple[str, SignalCodec]], paths: Iterable[str]) -> tuple[Match, ...]:
+    """The best signal for each path, each signal used once; matches below the threshold are left out.
+
+    Args:
+        signals: message name and signal.
+        paths: VSS paths to find.
+    """
+    pairs = []
+    paths = tuple(paths)
+    for message, signal in signals:
+        name = " ".join(w for w in words(signal.name) if w not in _IGNORED)
+        if not name:
+            continue
+        for path in paths:
+            target = _path_words(path)
+            score = 0.5 * fuzz.token_set_ratio(name, target) + 0.5 * fuzz.token_sort_ratio(name, target)
+            if score >= MIN_SCORE:
+                pairs.append(Match(path, message, signal.name, score))
+    taken: set[str] = set()
+    best: dict[str, Match] = {}
+    for match in sorted(pairs, key=lambda m: (-m.score, m.path, m.signal)):
+        if match.path not in best and match.signal not in taken:
+            best[match.path] = match
+            taken.add(match.signal)
+    return tuple(best[path] for path in paths if path in best)
+
+
+def scaffold_car(database: Path | str, catalogue: Car, node: str = "") -> str:
+    """Draft a car file for a database.
+
+    Args:
+        database: DBC, ARXML, KCD or SYM file.
+        catalogue: a car whose VSS paths are looked for (the demo car has all that the grammar reaches).
+        node: our node in the database; "" for the one whose messages look most like requests.
+
+    Returns:
+        TOML text.
+
+    Raises:
+        CarError: the database cannot be read, or has no such node.
+    """
+    database = Path(database)
+    codecs = [MessageCodec(m) for m in load_database(database).messages if not m.is_container]
+    senders = {s for codec in codecs for s in codec.senders}
+    if node and node not in senders:
+        raise CarError(
+            f"{database}: no message is sent by node {node!r}; senders: {', '.join(sorted(senders))}"
+        )
+    node = node or _our_node(codecs)
+    requests = [(c.name, s) for c in codecs if node in c.senders for s in c.signals.values()]
+    statuses = [(c.name, s) for c in codecs if node not in c.senders for s in c.signals.values()]
+    settable = [path for path, vss in catalogue.nodes.items() if vss.write is not None]
+    reads = {m.path: m for m in match_signals(statuses, catalogue.nodes)}
+    writes = {m.path: m for m in match_signals(requests, settable)}
+    by_name = {c.name: c for c in codecs}
+    tables = [
+        _table(vss, reads.get(path), writes.get(path), by_name)
+        for path, vss in catalogue.nodes.items()
+        if path in reads or path in writes
+    ]
+    used = {m.signal for m in (*reads.values(), *writes.values())}
+    left = [f"#   {message}.{s.name}" for message, s in (*requests, *statuses) if s.name not in used]
+    head = (
+        f"# A draft, made by matching the signal names of {database.name} to VSS paths: check every line.\n"
+        "# The number behind a signal is how sure the match is (100 is the same words).\n\n"
+        f'[car]\nname = "{database.stem}"\ndbc = "{database.name}"\nrules = "rules.toml"\nnode = "{node}"\n'
+    )
+    rest = "\n# Signals without a match:\n" + "\n".join(left) + "\n" if left else ""
+    return head + "\n" + "\n".join(tables) + rest
+
+
+def _our_node(codecs: list[MessageCodec]) -> str:
+    """The node that sends the most signals named like requests, else the one called like a head unit."""
+    score: dict[str, int] = {}
+    for codec in codecs:
+        for sender in codec.senders:
+            wishes = sum("request" in words(name) for name in codec.signals)
+            head_unit = bool(re.search(r"HU|IHU|MMI|IVI|CSD|HEAD", sender.upper()))
+            score[sender] = score.get(sender, 0) + wishes + (3 if head_unit else 0)
+    return max(score, key=lambda s: score[s], default="HU")
+
+
+def _table(vss: Node, read: Match | None, write: Match | None, codecs: Mapping[str, MessageCodec]) -> str:
+    lines = [
+        f'["{vss.path}"]',
+        f'type = "{"actuator" if write else "sensor"}"',
+        f'datatype = "{vss.datatype}"',
+    ]
+    if vss.unit:
+        lines.append(f'unit = "{vss.unit}"')
+    if vss.minimum is not None and vss.maximum is not None:
+        lines += [f"min = {vss.minimum}", f"max = {vss.maximum}"]
+    if vss.allowed:
+        lines.append("allowed = [" + ", ".join(f'"{a}"' for a in vss.allowed) + "]")
+    for key, match in (("dbc2vss", read), ("vss2dbc", write)):
+        if match is not None:
+            signal = codecs[match.message].signals[match.signal]
+            named = ", ".join(f"{raw} {name}" for raw, name in list(signal.choices.items())[:8])
+            note = f" values: {named}" if named and (vss.allowed or vss.datatype == "boolean") else ""
+            leg = f'{{ signal = "{match.signal}", message = "{match.message}" }}'
+            lines.append(f"{key} = {leg} # {match.score:.0f}{note}")
+    return "\n".join(lines) + "\n"
