@@ -7,7 +7,6 @@ ours. The routing it would do for us is this file and ``health.py``; its words a
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from carvoice.llm.sentences import sound_sentences
 
 _log = logging.getLogger(__name__)
 
-STRATEGIES = ("latency-based-routing", "least-busy", "simple-shuffle")
+STRATEGIES = ("latency-based-routing", "least-busy", "fallbacks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class RouterSettings:
 
     Attributes:
         routing_strategy: order within a group: "latency-based-routing" (shortest time to first token; unknown
-            ones first), "least-busy" (fewest answers in flight) or "simple-shuffle".
+            ones first), "least-busy" (fewest answers in flight) or "fallbacks" (as configured).
         fallbacks: group to the groups tried after it, in order.
         model: the group asked first; "" is the group of the first deployment.
         allowed_fails: failures within a minute before a deployment rests.
@@ -92,8 +91,6 @@ class Router:
                 usable.sort(key=lambda d: self._health[d].latency_ms())
             elif self._settings.routing_strategy == "least-busy":
                 usable.sort(key=lambda d: self._health[d].in_flight())
-            else:
-                random.shuffle(usable)
             ordered += usable
         return ordered
 
