@@ -13,15 +13,14 @@ from datetime import datetime
 from carvoice.dialogue import reference
 from carvoice.dialogue.commands import Commander, Outcome
 from carvoice.dialogue.memory import Memory
+from carvoice.dialogue.pending import Choice, Command, YesNo
 from carvoice.dialogue.replies import Replies
 from carvoice.dialogue.settings import DialogueSettings
-from carvoice.records import Action, Actuation, Evidence, Interpretation, Reply, Value, Verdict, Zone
+from carvoice.records import Actuation, Evidence, Interpretation, Reply, Value, Verdict, Zone
 from carvoice.trace import Trace
 
 SILENCE = Reply("", "silent")
 _ASK_AGAIN = 1  # times a question is repeated when the answer was not understood
-_FIRST = frozenset(("first", "former", "one"))
-_SECOND = frozenset(("second", "latter", "other", "two"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,6 @@ class Response:
         verdicts: policy decisions taken.
         actuations: what was done.
         question: an open question to put to the answerer.
-        announced: a command waits for the cancel window to pass.
         to_idle: no follow-up window after the reply.
         volume_steps: speak louder (or, negative, softer) from now on.
     """
@@ -42,46 +40,8 @@ class Response:
     verdicts: tuple[Verdict, ...] = ()
     actuations: tuple[Actuation, ...] = ()
     question: str = ""
-    announced: bool = False
     to_idle: bool = False
     volume_steps: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Command:
-    """A command with what is known beside it.
-
-    Attributes:
-        actions: set when they are fixed already (undo); None to be planned when it is done.
-        confirmed: a yes was said to the policy's (or the language model's) question.
-        rest: commands of the same sentence that come after it.
-    """
-
-    interpretation: Interpretation
-    zone: Zone
-    actions: tuple[Action, ...] | None = None
-    rest: tuple[Interpretation, ...] = ()
-    confirmed: bool = False
-    is_undo: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _YesNo:
-    """We asked whether to do it. A yes to a policy question confirms; a yes to a doubt only picks."""
-
-    command: _Command
-    reply: Reply
-    asked: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """We asked which of two was meant."""
-
-    first: _Command
-    second: _Command
-    reply: Reply
-    asked: int = 0
 
 
 class Conversation:
@@ -118,8 +78,8 @@ class Conversation:
         self._is_question = is_question
         self._can_answer = can_answer
         self._now = now
-        self._pending: _YesNo | _Choice | None = None
-        self._announced: _Command | None = None
+        self._pending: YesNo | Choice | None = None
+        self._announced: Command | None = None
 
     # ---- what is open ------------------------------------------------------------------------------
 
@@ -128,7 +88,7 @@ class Conversation:
         """ "confirmation" or "choice" while a question of ours is open, else ""."""
         if self._pending is None:
             return ""
-        return "confirmation" if isinstance(self._pending, _YesNo) else "choice"
+        return "confirmation" if isinstance(self._pending, YesNo) else "choice"
 
     @property
     def has_announced(self) -> bool:
@@ -186,7 +146,7 @@ class Conversation:
         if len(commands) == 1 and (doubt := self._doubt(commands[0], zone)) is not None:
             self._pending = doubt
             return Response(doubt.reply)
-        return self._carry_out(_Command(commands[0], zone, rest=commands[1:]), trace)
+        return self._carry_out(Command(commands[0], zone, rest=commands[1:]), trace)
 
     def propose(self, proposals: Sequence[Interpretation], zone: Zone, trace: Trace) -> Response:
         """A language model wants something done: the gate judges, and the driver is always asked."""
@@ -195,7 +155,7 @@ class Conversation:
         if outcome.reply.text and not outcome.needs_yes:
             return Response(outcome.reply, outcome.verdicts)
         reply = outcome.reply if outcome.needs_yes else self._replies.confirmation(first)
-        self._pending = _YesNo(_Command(first, zone, rest=rest, confirmed=True), reply)
+        self._pending = YesNo(Command(first, zone, rest=rest, confirmed=True), reply)
         return Response(reply, outcome.verdicts)
 
     def act_announced(self, trace: Trace) -> Response:
@@ -207,7 +167,7 @@ class Conversation:
 
     # ---- commands ----------------------------------------------------------------------------------
 
-    def _carry_out(self, command: _Command, trace: Trace, is_announced: bool = False) -> Response:
+    def _carry_out(self, command: Command, trace: Trace, is_announced: bool = False) -> Response:
         """Do a command and those after it, until one needs an answer or a cancel window."""
         replies: list[Reply] = []
         verdicts: list[Verdict] = []
@@ -219,7 +179,7 @@ class Conversation:
             verdicts += outcome.verdicts
             actuations += outcome.actuations
             if outcome.needs_yes:
-                self._pending = _YesNo(replace(command, confirmed=True), outcome.reply)
+                self._pending = YesNo(replace(command, confirmed=True), outcome.reply)
             elif wait and not outcome.reply.text:
                 phrase = self._replies.phrase(command.interpretation)
                 text = self._replies.system("announce", "I'm about to {do}.", do=phrase)
@@ -229,17 +189,17 @@ class Conversation:
             replies.append(outcome.reply)
             if outcome.needs_yes or announced or not command.rest:
                 break
-            command = _Command(command.rest[0], command.zone, rest=command.rest[1:])
+            command = Command(command.rest[0], command.zone, rest=command.rest[1:])
             is_announced = False
         reply = self._join(replies)
-        return Response(reply, tuple(verdicts), tuple(actuations), announced=announced)
+        return Response(reply, tuple(verdicts), tuple(actuations))
 
-    def _has_window(self, command: _Command) -> bool:
+    def _has_window(self, command: Command) -> bool:
         settings = self._settings
         is_hard = command.interpretation.intent in settings.hard_to_undo
         return is_hard and settings.cancel_window_s > 0 and not command.confirmed and not command.is_undo
 
-    def _do(self, command: _Command, trace: Trace, only_judge: bool) -> Outcome:
+    def _do(self, command: Command, trace: Trace, only_judge: bool) -> Outcome:
         reading, zone, confirmed = command.interpretation, command.zone, command.confirmed
         if command.actions is None:
             outcome = self._commander.carry_out(
@@ -278,7 +238,7 @@ class Conversation:
             return replace(last, text=text)
         return replace(bad[-1] if bad else last, text=text)
 
-    def _doubt(self, command: Interpretation, zone: Zone) -> _YesNo | _Choice | None:
+    def _doubt(self, command: Interpretation, zone: Zone) -> YesNo | Choice | None:
         """Ask back when another reading is close or this one is not sure."""
         phrase = self._replies.phrase(command)
         for other in command.alternatives:
@@ -287,17 +247,19 @@ class Conversation:
                 continue
             words = {"do": phrase[:1].upper() + phrase[1:], "other": self._replies.phrase(other)}
             reply = Reply(self._replies.system("clarify", **words), "question", None, "choice")
-            return _Choice(_Command(command, zone), _Command(other, zone), reply)
+            return Choice(
+                Command(command, zone), Command(other, zone), reply, (phrase, self._replies.phrase(other))
+            )
         if command.confidence < self._settings.ask_below:
             text = self._replies.system("did_you_mean", do=phrase)
             reply = Reply(text, "question", None, "confirmation")
-            return _YesNo(_Command(command, zone), reply)
+            return YesNo(Command(command, zone), reply)
         return None
 
-    def _pick(self, command: Interpretation) -> _Command | None:
+    def _pick(self, command: Interpretation) -> Command | None:
         """The offered reading that was said again in full, if one was."""
         pending = self._pending
-        if not isinstance(pending, _Choice):
+        if not isinstance(pending, Choice):
             return None
         for option in (pending.first, pending.second):
             reading = option.interpretation
@@ -310,7 +272,7 @@ class Conversation:
 
     def _unmatched(self, text: str, trace: Trace, addressed: bool) -> Response:
         pending = self._pending
-        if isinstance(pending, _Choice) and (option := self._chosen(pending, text)) is not None:
+        if isinstance(pending, Choice) and (option := pending.chosen(text)) is not None:
             self._pending = None
             return self._carry_out(option, trace)
         if self._is_question(text):
@@ -318,32 +280,23 @@ class Conversation:
             if self._can_answer:
                 return Response(question=text)
             return Response(Reply(self._replies.system("no_language_model"), "failed"))
+        if self._announced is not None:
+            # Whoever speaks up now may have said no: make sure.
+            command, self._announced = replace(self._announced, confirmed=True), None
+            reply = self._replies.confirmation(command.interpretation)
+            self._pending = YesNo(command, reply)
+            return Response(reply)
         if pending is not None:
             return self._ask_again(pending)
         if addressed and self._settings.reject_aloud:
             return Response(Reply(self._replies.system("rejected"), "rejected"))
         return Response(Reply(self._replies.system("not_for_me"), "rejected"))
 
-    def _chosen(self, choice: _Choice, text: str) -> _Command | None:
-        """Which of two was meant: "the second one", or words that only one of them has."""
-        words = frozenset(text.lower().split())
-        is_first, is_second = bool(words & _FIRST), bool(words & _SECOND)
-        if words & {"second", "latter", "other"}:  # "the second one"
-            is_first = False
-        if is_first != is_second:
-            return choice.first if is_first else choice.second
-        first = frozenset(self._replies.phrase(choice.first.interpretation).lower().split())
-        second = frozenset(self._replies.phrase(choice.second.interpretation).lower().split())
-        for_first, for_second = len(words & (first - second)), len(words & (second - first))
-        if for_first == for_second:
-            return None
-        return choice.first if for_first > for_second else choice.second
-
-    def _ask_again(self, pending: _YesNo | _Choice) -> Response:
+    def _ask_again(self, pending: YesNo | Choice) -> Response:
         if pending.asked >= _ASK_AGAIN:
             return self.time_out()
         self._pending = replace(pending, asked=pending.asked + 1)
-        if isinstance(pending, _Choice):
+        if isinstance(pending, Choice):
             return Response(pending.reply)
         text = self._replies.system("confirm_again")
         return Response(Reply(text, "question", None, "confirmation"))
@@ -375,10 +328,10 @@ class Conversation:
 
     def _yes(self, trace: Trace, addressed: bool) -> Response:
         pending = self._pending
-        if isinstance(pending, _YesNo):
+        if isinstance(pending, YesNo):
             self._pending = None
             return self._carry_out(pending.command, trace)
-        if isinstance(pending, _Choice):
+        if isinstance(pending, Choice):
             return self._ask_again(pending)
         if self._announced is not None:
             return self.act_announced(trace)
@@ -396,7 +349,7 @@ class Conversation:
     def _help(self) -> Response:
         if self._pending is not None:
             text = self._pending.reply.text
-            if isinstance(self._pending, _YesNo):
+            if isinstance(self._pending, YesNo):
                 text += " " + self._replies.system("confirm_again")
             return Response(replace(self._pending.reply, text=text))
         return Response(Reply(self._replies.act("help"), "help"))
@@ -410,13 +363,13 @@ class Conversation:
         self.drop()
         phrase = self._replies.system("put_back", "put it back")
         reading = replace(last.interpretation, intent="", text=phrase, slots={}, alternatives=())
-        return self._carry_out(_Command(reading, zone, last.reverse, is_undo=True), trace)
+        return self._carry_out(Command(reading, zone, last.reverse, is_undo=True), trace)
 
     def _refer(self, act: str, said: Interpretation, zone: Zone, trace: Trace) -> Response:
         """A command that is the last (or the pending) one with something changed."""
         if self._pending is not None:
             pending = self._pending
-            base = (pending.command if isinstance(pending, _YesNo) else pending.first).interpretation
+            base = (pending.command if isinstance(pending, YesNo) else pending.first).interpretation
         elif self._announced is not None:
             base = self._announced.interpretation
         elif self._memory.last is not None:
@@ -427,7 +380,7 @@ class Conversation:
         if meant is None:
             return Response(Reply(self._replies.system("nothing_to_continue"), "rejected"))
         self.drop()
-        return self._carry_out(_Command(replace(meant, text=said.text), zone), trace)
+        return self._carry_out(Command(replace(meant, text=said.text), zone), trace)
 
     def _changed(self, act: str, base: Interpretation, values: Mapping[str, Value]) -> Interpretation | None:
         if act == "more":

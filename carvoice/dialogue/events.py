@@ -42,9 +42,11 @@ class Activated:
 
     Attributes:
         source: "wake", "push" or "api".
+        zone: who did it, as far as known; then only that talker is listened to.
     """
 
     source: str = "push"
+    zone: Zone = Zone.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,5 +63,6 @@ class Memory:
         self._exchanges.append(Exchange(question[:_LONGEST_TEXT], answer[:_LONGEST_TEXT]))
 
     def said(self, text: str) -> None:
-        """Something was said aloud."""
-        self.last_said = text[: 4 * _LONGEST_TEXT]
+        """Something was said aloud; silence is not remembered."""
+        if text:
+            self.last_said = text[: 4 * _LONGEST_TEXT]

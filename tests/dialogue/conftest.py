@@ -93,6 +93,12 @@ SENTENCES = {
 _CLIMATE = "Vehicle.Cabin.HVAC.Station.Row1.Driver.Temperature"
 
 
+@dataclass(frozen=True)
+class Reading:
+    value: object
+    age_s: float = 0.0
+
+
 class World:
     """Understander, planner, gate, actuator, state, speaker and answerer in one, all counting."""
 
@@ -172,11 +178,6 @@ class World:
 
     # state
     def get(self, path):
-        @dataclass
-        class Reading:
-            value: object
-            age_s: float = 0.0
-
         return Reading(self.values[path]) if path in self.values else None
 
 

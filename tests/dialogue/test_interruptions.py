@@ -1,0 +1,168 @@
+"""Talking over the reply."""
+
+import pytest
+
+from carvoice.dialogue import Activated, Interrupted, PlaybackEnded, SpeechBegan, SpeechEnded, State
+
+
+def start_reply(scene, text: str = "help") -> None:
+    scene.post(Activated())
+    scene.hear(text)
+    assert scene.dialogue.state is State.SPEAKING
+    scene.wait(1.0)
+
+
+def interruptions(scene) -> list[bool]:
+    return [event.is_false for event in scene.events if isinstance(event, Interrupted)]
+
+
+def test_speech_silences_the_reply_at_once(scene) -> None:
+    start_reply(scene)
+    scene.post(SpeechBegan())
+    assert scene.speaker.log == ["pause"]
+
+
+def test_words_end_the_reply_and_are_acted_on(scene) -> None:
+    start_reply(scene)
+    scene.post(SpeechBegan())
+    scene.hear("open the", partial=True)
+    assert scene.speaker.log == ["pause", "cancel"]
+    assert scene.dialogue.state is State.LISTENING
+    scene.hear("open the driver window")
+    assert len(scene.world.performed) == 1
+    assert interruptions(scene) == [False]
+    assert [turn.interrupted for turn in scene.turns] == [True]
+
+
+@pytest.mark.parametrize("noise", ["", "uh huh", "mhm"])
+def test_a_cough_or_a_nod_lets_the_reply_go_on(scene, noise) -> None:
+    start_reply(scene)
+    scene.post(SpeechBegan())
+    if noise:
+        scene.hear(noise, partial=True)
+        scene.hear(noise)
+    else:
+        scene.post(SpeechEnded())
+        scene.wait(1.3)
+    assert scene.speaker.log == ["pause", "resume"]
+    assert interruptions(scene) == [True]
+    scene.wait_spoken()
+    assert [turn.interrupted for turn in scene.turns] == [False]
+
+
+def test_music_without_words_lets_the_reply_go_on(scene) -> None:
+    start_reply(scene)
+    scene.post(SpeechBegan())
+    scene.wait(1.3)  # the speech detector never lets go
+    assert scene.speaker.log == ["pause", "resume"]
+
+
+def test_chatter_of_others_lets_the_reply_go_on(scene) -> None:
+    start_reply(scene)
+    scene.post(SpeechBegan())
+    scene.hear("he told me so last night")
+    assert scene.speaker.log == ["pause", "resume"]
+    assert scene.dialogue.state is State.SPEAKING
+
+
+def test_our_own_voice_in_the_microphone_is_no_interruption(scene) -> None:
+    start_reply(scene, "open the trunk")
+    scene.post(SpeechBegan())
+    scene.hear("open the", partial=True)
+    scene.hear("open the trunk")
+    assert scene.speaker.log == ["pause", "resume"]
+    scene.wait_spoken()
+    assert scene.dialogue.expects == "confirmation"
+
+
+def test_an_example_that_is_tried_out_is_no_echo(scene) -> None:
+    start_reply(scene)  # help: "... For example: open the driver window halfway."
+    scene.hear("open the driver window", partial=True)
+    assert scene.dialogue.state is State.LISTENING
+
+
+def test_an_echoed_yes_confirms_nothing(scene) -> None:
+    scene.say("open the trunk")
+    scene.hear("bananas")
+    scene.wait(0.9)
+    assert scene.dialogue.state is State.SPEAKING  # "Please say yes or no."
+    scene.hear("yes")
+    assert scene.world.performed == []
+    scene.wait_spoken()
+    scene.hear("yes")
+    assert len(scene.world.performed) == 1
+
+
+def test_the_button_ends_the_reply(scene) -> None:
+    start_reply(scene)
+    scene.post(Activated())
+    assert scene.speaker.log == ["cancel"]
+    assert scene.dialogue.state is State.LISTENING
+
+
+def test_the_button_ends_an_answer_being_made(scene) -> None:
+    scene.post(Activated())
+    scene.hear("what does the yellow light mean")
+    scene.post(Activated())
+    assert scene.answers.cancels == []  # not even begun
+    scene.run_answer()
+    assert scene.answers.cancels[0].is_set()
+    assert scene.dialogue.state is State.LISTENING
+    assert scene.replies == []
+
+
+def test_barge_in_cancels_generation(scene) -> None:
+    scene.post(Activated())
+    scene.hear("what does the yellow light mean")
+    run = scene.runs[0]
+    from carvoice.dialogue.events import AnswerPart
+
+    scene.post(AnswerPart(run.answer_id, "The first sentence of many."))
+    scene.wait(0.5)
+    scene.hear("open the driver", partial=True)
+    assert run._stop.is_set()
+    assert scene.dialogue.state is State.LISTENING
+    scene.post(AnswerPart(run.answer_id, "More of it."))
+    assert scene.dialogue.state is State.LISTENING
+    assert scene.turns[0].interrupted
+
+
+def test_an_answer_that_takes_long_is_bridged_and_one_that_never_comes_is_given_up(scene) -> None:
+    scene.post(Activated())
+    scene.hear("what does the yellow light mean")
+    scene.wait(2.1)
+    assert scene.replies == ["One moment."]
+    scene.wait(30)
+    assert scene.replies[-1] == "I couldn't get an answer just now."
+    scene.wait(20)
+    assert scene.dialogue.state is State.IDLE
+    assert scene.turns[0].answer.outcome == "failed"
+
+
+def test_a_dead_loudspeaker_does_not_hang_the_conversation(scene) -> None:
+    scene.speaker.is_dead = True
+    scene.post(Activated())
+    scene.hear("open the driver window")
+    scene.wait(60)
+    assert scene.dialogue.state is State.IDLE
+    assert len(scene.turns) == 1
+
+
+def test_late_news_of_an_old_utterance_changes_nothing(scene) -> None:
+    start_reply(scene)
+    scene.post(PlaybackEnded(99))
+    assert scene.dialogue.state is State.SPEAKING
+
+
+def test_partials_flow_out(scene) -> None:
+    from carvoice.dialogue import Partial
+
+    scene.hear("secret", partial=True)
+    scene.post(Activated())
+    for text in ("open", "open the", "open the driver window"):
+        scene.hear(text, partial=True)
+    assert [event.hypothesis.text for event in scene.events if isinstance(event, Partial)] == [
+        "open",
+        "open the",
+        "open the driver window",
+    ]
