@@ -1,0 +1,1 @@
+"""The recipe of the embedded speech model: text, speech, features, training, export, evaluation."""

@@ -1,7 +1,7 @@
 """Waveform augmentation: playback rate, room and microphone, clipping and companding.
 
-Noise, level, band limits and pauses are added later, in the log-mel domain (`scene.py`), so that every pass over
-the same utterance meets a different cabin.
+Noise, level, band limits and pauses are added later, in the log-mel domain (`scene.py`), so that every pass
+over the same utterance meets a different cabin.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Rows of training material: utterances with pauses between them, drawn without replacement from feature shards.
+"""Rows of training material: utterances with pauses between them, drawn without replacement from feature
+shards.
 
-A row is a fixed number of frames, so no computation goes into padding and pauses are real training material. Each
-row is cut into segments, each a stretch of frames with the labels spoken in it; the CTC loss is taken per segment.
+A row is a fixed number of frames, so no computation goes into padding and pauses are real training material.
+Each row is cut into segments, each a stretch of frames with the labels spoken in it; the CTC loss is taken
+per segment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Make the demonstration clips: spoken orders by voices the model never heard in training, some in a noisy cabin.
+"""Make the demonstration clips: spoken orders by voices the model never heard in training, some in a noisy
+cabin.
 
 Command: `python -m training.demo_clips carvoice/data/demo`.
 """
@@ -48,7 +49,9 @@ CLIPS = (
 
 
 class SteadyRandom(random.Random):
-    """Answers every draw with the middle of its range, so that a voice speaks at its natural rate and pitch."""
+    """Answers every draw with the middle of its range, so that a voice speaks at its natural rate and
+    pitch.
+    """
 
     def uniform(self, a: float, b: float) -> float:
         """Return the middle."""

@@ -1,8 +1,8 @@
 """Measure an exported model the way it runs: streaming in sherpa-onnx, decoded by a grammar.
 
-Commands: `python -m training.evaluate MODEL_DIR coffee SHARED/speech/coffee-dev`, `... digits SHARED/speech/digits-dev`,
-`... shards FOLDER --grammar grammars/en`; `--snr 24,18,12,6,0` adds simulated cabin noise. Prints one line a
-condition; `--json FILE` keeps the numbers.
+Commands: `python -m training.evaluate MODEL_DIR coffee SHARED/speech/coffee-dev`, `... digits
+SHARED/speech/digits-dev`, `... shards FOLDER --grammar grammars/en`; `--snr 24,18,12,6,0` adds simulated
+cabin noise. Prints one line a condition; `--json FILE` keeps the numbers.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class Score:
     def line(self) -> str:
         """Return the numbers in words."""
         return (
-            f"{self.condition:>8}: {self.count} utterances, all slots right {100 * self.accepted / self.count:.1f} %, "
+            f"{self.condition:>8}: {self.count} utterances, "
+            f"all slots right {100 * self.accepted / self.count:.1f} %, "
             f"exact {100 * self.exact / self.count:.1f} %, nothing {100 * self.nothing / self.count:.1f} %, "
             f"RTF {self.real_time_factor:.4f}"
         )
@@ -88,7 +89,9 @@ def _ctc_topology() -> _Fst:
 
 
 def build_graph(grammar: Path, out: Path) -> dict[int, str]:
-    """Write the decoding graph of a HassIL grammar, nothing around it; returns the words of its output labels."""
+    """Write the decoding graph of a HassIL grammar, nothing around it; returns the words of its output
+    labels.
+    """
     acceptor = compile_grammar(load_grammar(grammar)).acceptor()
     lexicon = Lexicon.load()
     words: dict[str, int] = {}
@@ -121,7 +124,9 @@ def build_graph(grammar: Path, out: Path) -> dict[int, str]:
 
 
 def load_recognizer(model: Path, graph: str = "", max_active: int = 3000) -> Any:
-    """Return sherpa-onnx's recognizer for `model`/model.int8.onnx (or an .onnx file), decoded by `graph` or freely."""
+    """Return sherpa-onnx's recognizer for `model`/model.int8.onnx (or an .onnx file), decoded by `graph`
+    or freely.
+    """
     path = model if model.suffix == ".onnx" else model / "model.int8.onnx"
     config = sherpa.OnlineRecognizerConfig(
         feat_config=sherpa.FeatureExtractorConfig(sampling_rate=SAMPLE_RATE_HZ, feature_dim=80),
@@ -155,7 +160,9 @@ def recognize(recognizer: Any, samples: FloatArray) -> Any:
 
 
 def in_cabin(samples: FloatArray, snr_db: float, seed: list[int]) -> FloatArray:
-    """Add a driving cabin (60-130 km/h) at `snr_db` below the active speech (20 ms frames within 25 dB of the peak)."""
+    """Add a driving cabin (60-130 km/h) at `snr_db` below the active speech (20 ms frames within 25 dB of
+    the peak).
+    """
     rng = np.random.default_rng(seed)
     frames = samples[: len(samples) // 320 * 320].reshape(-1, 320)
     power = np.mean(np.square(frames), 1)
@@ -165,11 +172,19 @@ def in_cabin(samples: FloatArray, snr_db: float, seed: list[int]) -> FloatArray:
 
 
 class SlotReader:
-    """Reads intent and slots out of a sentence with hassil, the reference implementation of the template language."""
+    """Reads intent and slots out of a sentence with hassil, the reference implementation of the template
+    language.
+    """
 
     def __init__(self, grammar: Path) -> None:
         files = sorted(grammar.glob("*.yaml")) if grammar.is_dir() else [grammar]
-        merged: dict[str, Any] = {"language": "en", "intents": {}, "lists": {}, "expansion_rules": {}, "skip_words": []}
+        merged: dict[str, Any] = {
+            "language": "en",
+            "intents": {},
+            "lists": {},
+            "expansion_rules": {},
+            "skip_words": [],
+        }
         for file in files:
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
             if "intents" in content or "lists" in content:
@@ -178,7 +193,9 @@ class SlotReader:
                 merged["skip_words"] += content.get("skip_words", [])
         for word_list in merged["lists"].values():
             if isinstance(word_list.get("values"), list):
-                word_list["values"] = [v if isinstance(v, dict) else {"in": v, "out": v} for v in word_list["values"]]
+                word_list["values"] = [
+                    v if isinstance(v, dict) else {"in": v, "out": v} for v in word_list["values"]
+                ]
         self._intents = hassil.Intents.from_dict(merged)
 
     def slots(self, text: str) -> dict[str, str] | None:
@@ -186,7 +203,9 @@ class SlotReader:
         result = hassil.recognize(text, self._intents)
         if result is None:
             return None
-        slots = {entity.name: " ".join(str(entity.text or entity.value).split()) for entity in result.entities_list}
+        slots = {
+            entity.name: " ".join(str(entity.text or entity.value).split()) for entity in result.entities_list
+        }
         return slots | {"intent": result.intent.name}
 
 
@@ -215,7 +234,9 @@ def digit_recordings(folder: Path) -> list[Recording]:
 
 
 def shard_recordings(folder: Path, reader: SlotReader) -> list[Recording]:
-    """Read audio shards, giving each utterance the slots of its own text and half a second of silence around it."""
+    """Read audio shards, giving each utterance the slots of its own text and half a second of silence
+    around it.
+    """
     recordings = []
     for table in tables(folder):
         for index, (entry, data) in enumerate(Shard.load(table).items()):
@@ -261,7 +282,9 @@ def measure(
 
 def main() -> None:
     """Measure the conditions asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", type=Path)
     parser.add_argument("test", choices=("coffee", "digits", "shards"))
     parser.add_argument("folder", type=Path)

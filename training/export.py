@@ -1,7 +1,7 @@
 """Export to the streaming ONNX form that sherpa-onnx reads as a NeMo CTC model, and quantize to int8.
 
-Normalization and batch norms are folded into the weights, the strided convolutions become matrix products (so that
-dynamic quantization covers them), the label prior is baked into the output.
+Normalization and batch norms are folded into the weights, the strided convolutions become matrix products (so
+that dynamic quantization covers them), the label prior is baked into the output.
 
 Command: `python -m training.export CHECKPOINT PRIOR models/asr-en --alpha 0.8 --chunk-frames 16`.
 """
@@ -36,13 +36,16 @@ OUTPUTS = (
 
 def _affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     """Return scale and shift of a batch norm in evaluation."""
-    assert norm.running_var is not None and norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     return scale, norm.bias - norm.running_mean * scale
 
 
 class StridedProduct(nn.Module):
-    """A stride-2 causal convolution of width 5 and its batch norm, as one matrix product over gathered frames."""
+    """A stride-2 causal convolution of width 5 and its batch norm, as one matrix product over gathered
+    frames.
+    """
 
     def __init__(self, convolution: nn.Conv1d, norm: nn.BatchNorm1d) -> None:
         super().__init__()
@@ -63,8 +66,8 @@ class StridedProduct(nn.Module):
 class StreamingModel(nn.Module):
     """The network in the five-in, five-out form of a NeMo streaming CTC encoder.
 
-    `cache_last_channel` holds the blocks' inputs (B, blocks, kernel - 1, channels); `cache_last_time` holds the
-    mean window and the inputs of the strided convolutions, flat, (B, 1, 1, n).
+    `cache_last_channel` holds the blocks' inputs (B, blocks, kernel - 1, channels); `cache_last_time` holds
+    the mean window and the inputs of the strided convolutions, flat, (B, 1, 1, n).
     """
 
     def __init__(self, model: AcousticModel, log_prior: NDArray[np.float32], alpha: float) -> None:
@@ -106,7 +109,9 @@ class StreamingModel(nn.Module):
         cache_last_time: Tensor,
         cache_last_channel_len: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Process features (B, 80, T); returns log-probabilities less the prior (B, T / 4, labels) and the caches."""
+        """Process features (B, 80, T); returns log-probabilities less the prior (B, T / 4, labels) and the
+        caches.
+        """
         s, (size_mean, size1, _) = self.settings, self.sizes
         flat = cache_last_time.reshape(-1, sum(self.sizes))
         history = flat[:, :size_mean].reshape(-1, s.mean_frames - 1, FEATURE_BINS)
@@ -148,9 +153,16 @@ def _put_metadata(path: Path, metadata: dict[str, int | str]) -> None:
 
 
 def export(
-    checkpoint: Path, log_prior: NDArray[np.float32], alpha: float, out: Path, chunk_frames: int, name: str = "model"
+    checkpoint: Path,
+    log_prior: NDArray[np.float32],
+    alpha: float,
+    out: Path,
+    chunk_frames: int,
+    name: str = "model",
 ) -> Exported:
-    """Write `name.onnx` (float32) and `name.int8.onnx`; chunk_frames counts 10 ms frames and is a multiple of 4."""
+    """Write `name.onnx` (float32) and `name.int8.onnx`; chunk_frames counts 10 ms frames and is a multiple
+    of 4.
+    """
     out.mkdir(parents=True, exist_ok=True)
     model = StreamingModel(load_average(checkpoint), log_prior, alpha).eval()
     s = model.settings
@@ -211,19 +223,21 @@ def write_description(out: Path, model: Path, chunk_frames: int, alpha: float, l
     (out / "model.toml").write_text(
         "# What the recognizer needs to know about this model; written by training/export.py.\n"
         'name = "asr-en"\nlanguage = "en"\nkind = "phone-ctc"\n'
-        f'model = "{model.name}"\ntokens = "tokens.txt"\nsha256 = "{digest}"\n'
         f"sample_rate_hz = {SAMPLE_RATE_HZ}\nfeature_bins = {FEATURE_BINS}\n"
         f"chunk_ms = {chunk_frames * FRAME_SHIFT_MS}\nchunk_frames = {chunk_frames}\n"
-        f"frame_ms = {FRAME_SHIFT_MS * SUBSAMPLING}\nlookahead_ms = {lookahead_ms}\n"
+        f"frame_ms = {FRAME_SHIFT_MS * SUBSAMPLING}\nlook_ahead_ms = {lookahead_ms}\n"
         f'phones = "arpabet-39"\nprior_alpha = {alpha:g} # label prior, baked into the output\n'
-        'licence = "Apache-2.0"\n',
+        'licence = "Apache-2.0"\n\n'
+        f'[files]\nmodel = "{model.name}"\ntokens = "tokens.txt"\n\n[sha256]\nmodel = "{digest}"\n',
         encoding="utf-8",
     )
 
 
 def main() -> None:
     """Export the int8 model with its description; the float32 form goes to --keep-float32 if given."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("prior", type=Path)
     parser.add_argument("out", type=Path)

@@ -1,6 +1,7 @@
 """Log-mel features exactly as sherpa-onnx computes them, and shards of augmented features.
 
-Command: `python -m training.features AUDIO_SHARDS OUT --copies 2`; finished shards are skipped, so it resumes.
+Command: `python -m training.features AUDIO_SHARDS OUT --copies 2`; finished shards are skipped, so it
+resumes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The acoustic model: a small causal convolutional phone-CTC network that streams without re-computation.
 
 Two stride-2 causal convolutions bring 10 ms log-mel frames to 40 ms, then blocks of a causal depthwise
-convolution followed by a pointwise expansion refine them. The first `delayed_blocks` blocks add their input one
-frame late, so each of them sees one future frame (40 ms) without any block looking ahead of its chunk: the
-look-ahead of the whole network is `delayed_blocks` x 40 ms and every state is a short, fixed cache.
+convolution followed by a pointwise expansion refine them. The first `delayed_blocks` blocks add their input
+one frame late, so each of them sees one future frame (40 ms) without any block looking ahead of its chunk:
+the look-ahead of the whole network is `delayed_blocks` x 40 ms and every state is a short, fixed cache.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class Block(nn.Module):
         self.scale = nn.Parameter(torch.full((channels,), 0.5))
 
     def forward(self, frames: Tensor, cache: Tensor) -> tuple[Tensor, Tensor]:
-        """Map frames (B, T, C) and the cache (B, kernel - 1, C) to the output (B, T, C) and the next cache."""
+        """Map frames (B, T, C) and the cache (B, kernel - 1, C) to the output (B, T, C) and the next
+        cache.
+        """
         padded = torch.cat([cache, frames], 1)
         total = padded.shape[1]
         mixed = self.norm(self.depthwise(padded.transpose(1, 2))).transpose(1, 2)
@@ -116,8 +118,8 @@ class AcousticModel(nn.Module):
     def stream(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
         """Process one chunk.
 
-        features: (B, T, 80) natural-log mel energies, T a multiple of 4. Returns logits (B, T / 4, labels) and the
-        next state.
+        features: (B, T, 80) natural-log mel energies, T a multiple of 4. Returns logits (B, T / 4, labels)
+        and the next state.
         """
         normalized = (features - self.feature_mean) * self.feature_scale
         window = self.settings.mean_frames

@@ -146,7 +146,9 @@ def babble(length: int, utterances: list[FloatArray], rng: Generator) -> FloatAr
 
 
 def cabin(length: int, speed_kmh: float, rng: Generator, window_open: bool = False) -> FloatArray:
-    """A driving car: road and wind at `speed_kmh`, the engine, the fan; an open window adds buffeting wind."""
+    """A driving car: road and wind at `speed_kmh`, the engine, the fan; an open window adds buffeting
+    wind.
+    """
     total = road_and_wind(length, speed_kmh, rng)
     total = total + rng.uniform(0.0, 0.7) * engine(length, rng.uniform(800, 1200) + speed_kmh * 18, rng)
     total = total + rng.uniform(0.0, 0.5) * fan(length, rng)

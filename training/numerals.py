@@ -25,7 +25,9 @@ def spoken(number: float, rng: random.Random) -> str:
     if whole < 1000:
         joint = rng.choice((" ", " and "))
         return f"{ONES[whole // 100]} hundred" + (joint + spoken(whole % 100, rng) if whole % 100 else "")
-    return f"{spoken(whole // 1000, rng)} thousand" + (f" {spoken(whole % 1000, rng)}" if whole % 1000 else "")
+    return f"{spoken(whole // 1000, rng)} thousand" + (
+        f" {spoken(whole % 1000, rng)}" if whole % 1000 else ""
+    )
 
 
 def digits(count: int, rng: random.Random) -> str:

@@ -1,11 +1,15 @@
-"""The label set: 39 ARPAbet phones behind the CTC blank, and the mapping from what the synthesizers report."""
+"""The label set: 39 ARPAbet phones behind the CTC blank, and the mapping from what the synthesizers
+report.
+"""
 
 from __future__ import annotations
 
 import re
 
 PHONES: tuple[str, ...] = tuple(
-    "aa ae ah ao aw ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh".split()
+    """
+    aa ae ah ao aw ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh
+    """.split()
 )
 BLANK = "<blk>"
 LABELS: tuple[str, ...] = (BLANK, *PHONES)

@@ -1,8 +1,8 @@
 """The label prior: how often the model names each label on average while somebody speaks.
 
 CTC posteriors carry the prior of the training labels, above all the blank's. Dividing it out (Manohar et al.,
-"Semi-supervised training of acoustic models using lattice-free MMI", and every hybrid system before) turns them
-into likelihoods a grammar can weigh; `export.py` subtracts alpha x log prior.
+"Semi-supervised training of acoustic models using lattice-free MMI", and every hybrid system before) turns
+them into likelihoods a grammar can weigh; `export.py` subtracts alpha x log prior.
 
 Command: `python -m training.prior FEATURES CHECKPOINT prior.npy`.
 """
@@ -52,7 +52,9 @@ def label_prior(
 
 def main() -> None:
     """Measure and save the prior."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("features", type=Path)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)

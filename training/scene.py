@@ -1,8 +1,8 @@
 """The cabin, made in the log-mel domain on whatever device trains: noise, level, band limits, masks.
 
-Energies of independent sounds add; within a mel band of few spectral lines they also interfere, which is modelled
-by a random cross term whose spread follows the number of lines. That makes every pass over the same speech meet
-another noise at another level for the price of a few element-wise operations.
+Energies of independent sounds add; within a mel band of few spectral lines they also interfere, which is
+modelled by a random cross term whose spread follows the number of lines. That makes every pass over the same
+speech meet another noise at another level for the price of a few element-wise operations.
 """
 
 from __future__ import annotations

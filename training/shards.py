@@ -1,7 +1,9 @@
-"""Shards: many utterances in one array beside a table, so that training maps files instead of opening thousands.
+"""Shards: many utterances in one array beside a table, so that training maps files instead of opening
+thousands.
 
-`NAME.npy` holds the utterances one after the other, int16 samples (audio) or float16 log-mel frames (features);
-`NAME.json` holds one entry per utterance. The table is written last: a shard whose table exists is whole.
+`NAME.npy` holds the utterances one after the other, int16 samples (audio) or float16 log-mel frames
+(features); `NAME.json` holds one entry per utterance. The table is written last: a shard whose table exists
+is whole.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Speech from text with the synthesizers a Debian machine installs: espeak-ng, flite, festival.
 
-Each utterance comes with the phones its synthesizer says it spoke. Formants and pitch are spread by resampling,
-tempo and intonation by the synthesizer's own controls. The voices in `HELD_OUT` are never trained on: they make
-the held-out tests and the demonstration clips.
+Each utterance comes with the phones its synthesizer says it spoke. Formants and pitch are spread by
+resampling, tempo and intonation by the synthesizer's own controls. The voices in `HELD_OUT` are never trained
+on: they make the held-out tests and the demonstration clips.
 
-Command: `python -m training.synthesize TEXT OUT --kind espeak --start 0 --end 16000 --prefix es`; resumes per shard.
-Other corpora: `python -m training.synthesize --manifest DIR OUT --prefix ss`, a folder with `manifest.tsv` (file,
-text, optionally start_s, seconds, voice or speaker, phones).
+Command: `python -m training.synthesize TEXT OUT --kind espeak --start 0 --end 16000 --prefix es`; resumes per
+shard. Other corpora: `python -m training.synthesize --manifest DIR OUT --prefix ss`, a folder with
+`manifest.tsv` (file, text, optionally start_s, seconds, voice or speaker, phones).
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ ESPEAK_ACCENTS = (
     *("en-us-nyc", "en-gb", "en-gb", "en-gb-x-rp", "en-gb-x-gbclan", "en-029"),
 )
 ESPEAK_VARIANTS = tuple(
-    """Alex Alicia Andy Annie Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael Mike Nguyen anika
-    antonio aunty belinda benjamin boris caleb david ed edward edward2 f1 f2 f3 f4 f5 grandma grandpa gustave iven
-    iven2 iven3 iven4 john kaukovalta klatt klatt2 klatt3 klatt4 klatt5 klatt6 linda m1 m2 m3 m4 m5 m7 m8 marcelo
-    max michel miguel norbert pablo paul pedro quincy rob robert sandro shelby steph steph2 steph3 travis victor
-    zac""".split()
+    """Alex Alicia Andy Annie Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael Mike
+    Nguyen anika antonio aunty belinda benjamin boris caleb david ed edward edward2 f1 f2 f3 f4 f5
+    grandma grandpa gustave iven iven2 iven3 iven4 john kaukovalta klatt klatt2 klatt3 klatt4 klatt5
+    klatt6 linda m1 m2 m3 m4 m5 m7 m8 marcelo max michel miguel norbert pablo paul pedro quincy rob
+    robert sandro shelby steph steph2 steph3 travis victor zac
+    """
 )
 FLITE_VOICES = ("slt", "awb")
 FESTIVAL_VOICES = ("voice_cmu_us_slt_arctic_hts", "voice_kal_diphone")
@@ -135,10 +136,10 @@ def festival(texts: list[str], rng: random.Random, voice: str) -> Iterator[Utter
             ratios.append(ratio)
             script.append(f"(Parameter.set 'Duration_Stretch {ratio / rng.uniform(0.78, 1.3):.3f})")
             line = re.sub(r'["\\]', "", text)
-            script.append(
-                f'(set! u (utt.synth (Utterance Text "{line}.")))(utt.save.wave u "{folder}/{index}.wav" \'riff)'
-                f'(format t "PHONES {index} %l\\n" (mapcar (lambda (x) (item.name x)) (utt.relation.items u \'Segment)))'
-            )
+            segments = "(mapcar (lambda (x) (item.name x)) (utt.relation.items u 'Segment))"
+            script.append(f'(set! u (utt.synth (Utterance Text "{line}.")))')
+            script.append(f'(utt.save.wave u "{folder}/{index}.wav" \'riff)')
+            script.append(f'(format t "PHONES {index} %l\\n" {segments})')
         scheme = Path(folder) / "lines.scm"
         scheme.write_text("\n".join(script), encoding="utf-8")
         spoken = subprocess.run(
@@ -155,7 +156,9 @@ def festival(texts: list[str], rng: random.Random, voice: str) -> Iterator[Utter
 
 
 def speak(kind: str, texts: list[str], rng: random.Random) -> Iterator[Utterance]:
-    """Speak lines with a kind of voice: `espeak`, `espeak:VARIANT`, `flite:VOICE[,VOICE]`, `festival:VOICE`."""
+    """Speak lines with a kind of voice: `espeak`, `espeak:VARIANT`, `flite:VOICE[,VOICE]`,
+    `festival:VOICE`.
+    """
     engine, _, voice = kind.partition(":")
     if engine == "festival":
         yield from festival(texts, rng, voice)
@@ -182,13 +185,17 @@ def synthesize(kind: str, texts: list[str], out: Path, name: str, seed: int) -> 
 
 
 def pronounce(text: str) -> str | None:
-    """Return the phones of running text as espeak-ng (American English) reads it, or None if one is unknown."""
+    """Return the phones of running text as espeak-ng (American English) reads it, or None if one is
+    unknown.
+    """
     phones = from_ipa(_run(["espeak-ng", "-q", "-v", "en-us", "--ipa", "--sep=_", text]).replace("\n", " "))
     return " ".join(phones) if phones else None
 
 
 def import_manifest(folder: Path, out: Path, prefix: str, skip: tuple[str, ...] = ()) -> int:
-    """Turn a folder of recordings with a `manifest.tsv` into audio shards, one per voice and source file group."""
+    """Turn a folder of recordings with a `manifest.tsv` into audio shards, one per voice and source file
+    group.
+    """
     with (folder / "manifest.tsv").open(encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table, delimiter="\t"))
     writers: dict[str, ShardWriter] = {}

@@ -1,4 +1,6 @@
-"""Draw random sentences from HassIL grammar files: what drivers say, worded as the assistant understands it."""
+"""Draw random sentences from HassIL grammar files: what drivers say, worded as the assistant understands
+it.
+"""
 
 from __future__ import annotations
 
@@ -75,13 +77,15 @@ class TemplateSampler:
         if token.startswith("<"):
             return self.expand(str(self._rules[token[1:-1]]))
         if token.startswith("{"):
-            return self._value(token[1:-1].split(":")[0])
+            return self._value(token[1:-1].partition(":")[0])
         return token
 
     def _value(self, name: str) -> str:
         inline = re.fullmatch(r"(-?\d+)\.\.(-?\d+)(?:,(\d+))?", name)
         if inline:
-            return spoken(self._rng.randrange(int(inline[1]), int(inline[2]) + 1, int(inline[3] or 1)), self._rng)
+            return spoken(
+                self._rng.randrange(int(inline[1]), int(inline[2]) + 1, int(inline[3] or 1)), self._rng
+            )
         entry = self._lists.get(name, {})
         if "range" in entry:
             limits = entry["range"]

@@ -1,8 +1,9 @@
 """Train the acoustic model; stop and resume at will.
 
-Command: `python -m training.train FEATURES OUT --minutes 95` (or `--steps N`). The learning rate warms up, stays,
-and falls to zero over the last part of the budget; `OUT/last.pt` holds everything needed to resume, with the
-exponential average of the weights that is exported. Feature shards that appear while it runs are taken in.
+Command: `python -m training.train FEATURES OUT --minutes 95` (or `--steps N`). The learning rate warms up,
+stays, and falls to zero over the last part of the budget; `OUT/last.pt` holds everything needed to resume,
+with the exponential average of the weights that is exported. Feature shards that appear while it runs are
+taken in.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def learning_rate(progress: float, settings: TrainSettings) -> float:
 
 
 def ctc_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Return the CTC loss per spoken phone over the batch's segments; logits (rows, steps, labels) float32."""
+    """Return the CTC loss per spoken phone over the batch's segments; logits (rows, steps, labels)
+    float32.
+    """
     log_probabilities = functional.log_softmax(logits.float(), -1)
     lengths = torch.tensor([s.end - s.start for s in batch.segments])
     padded = log_probabilities.new_zeros(int(lengths.max()), len(batch.segments), logits.shape[-1])

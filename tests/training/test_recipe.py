@@ -1,0 +1,234 @@
+"""The recipe, end to end on a toy size: text, speech, features, training, resuming, prior, export, parity."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the training recipe needs the `train` extra (torch)")
+pytest.importorskip("kaldi_native_fbank", reason="the training recipe needs the `train` extra")
+ort = pytest.importorskip("onnxruntime", reason="the training recipe needs the `train` extra")
+pytest.importorskip("wordfreq", reason="the training recipe needs the `train` extra")
+
+from training import features as features_module
+from training import noise
+from training.batches import Corpus, RowMaker, level, warp
+from training.checkpoints import load_average
+from training.export import INPUTS, export
+from training.model import AcousticModel, ModelSettings, StreamState
+from training.numerals import spoken
+from training.phones import LABELS, from_festival, from_ipa
+from training.prior import label_prior
+from training.scene import NoiseBank, Scene, SceneSettings
+from training.shards import Shard, ShardWriter, tables
+from training.synthesize import synthesize
+from training.templates import TemplateSampler
+from training.text import TextMaker
+from training.train import Trainer, TrainSettings, learning_rate
+
+TOY = ModelSettings(channels=48, hidden=64, blocks=3, delayed_blocks=2, front_channels=32)
+WEIGHTS = {"toy": 1.0}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def write_tones(folder: Path, count: int = 12) -> None:
+    """Speech-like features without a synthesizer: noise bursts labelled with phones."""
+    rng = np.random.default_rng(0)
+    writer = ShardWriter(folder / "toy_0.copy0")
+    for _ in range(count):
+        samples = 0.1 * rng.standard_normal(rng.integers(6000, 20000)).astype(np.float32)
+        writer.add(features_module.log_mel(samples).astype(np.float16), "toy", "hello", "hh ah l ow")
+    writer.write()
+    features_module.make_noise_features(folder / "noise", 0.2, [])
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_toy_run_end_to_end(tmp_path: Path) -> None:
+    lines = TextMaker(None, seed=1).lines(24)
+    assert synthesize("espeak", lines, tmp_path / "audio", "toy_0", seed=1) > 15
+    features = tmp_path / "features"
+    for table in tables(tmp_path / "audio"):
+        features_module.make_features(table, features, copy=0)
+        features_module.make_features(table, features, copy=1)
+    features_module.make_noise_features(features / "noise", 0.2, [])
+    assert [t.name for t in tables(features)] == ["toy_0.copy0.json", "toy_0.copy1.json"]
+
+    settings = TrainSettings(minutes=0, steps=6, rows=2, save_every=3, weights=WEIGHTS)
+    Trainer(features, tmp_path / "run", TOY, settings, "cpu").run()
+    model = load_average(tmp_path / "run" / "last.pt")
+    corpus = Corpus(features, WEIGHTS, 1000, seed=1)
+    prior = label_prior(model, corpus, NoiseBank(features / "noise" / "noise.json", CPU), batches=1)
+    assert prior.shape == (len(LABELS),)
+    assert prior.sum() == pytest.approx(1.0, abs=1e-4)
+
+    log_prior = np.log(prior)
+    exported = export(tmp_path / "run" / "last.pt", log_prior, 0.8, tmp_path / "out", chunk_frames=16)
+    frames = np.concatenate([data for _, data in Shard.load(tables(features)[0]).items()]).astype(np.float32)
+    frames = frames[: 16 * 40]
+    with torch.no_grad():
+        whole = torch.log_softmax(model(torch.from_numpy(frames)[None]), -1)[0].numpy() - 0.8 * log_prior
+    assert np.abs(run_onnx(exported.float32, frames, 16) - whole).max() < 2e-3
+    assert np.abs(run_onnx(exported.int8, frames, 16) - whole).mean() < 0.1
+
+
+def run_onnx(path: Path, frames: np.ndarray, chunk: int) -> np.ndarray:
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    shapes = {i.name: [1 if isinstance(d, str) else d for d in i.shape] for i in session.get_inputs()}
+    caches = [np.zeros(shapes[INPUTS[2]], np.float32), np.zeros(shapes[INPUTS[3]], np.float32)]
+    length = np.zeros(1, np.int64)
+    outputs = []
+    for start in range(0, len(frames), chunk):
+        piece = frames[None, start : start + chunk].transpose(0, 2, 1).copy()
+        values = [piece, np.array([chunk]), *caches, length]
+        scores, _, *rest = session.run(None, dict(zip(INPUTS, values, strict=True)))
+        caches, length = rest[:2], rest[2]
+        outputs.append(scores[0])
+    return np.concatenate(outputs)
+
+
+def test_stopped_training_resumes_where_it_was(tmp_path: Path) -> None:
+    write_tones(tmp_path / "features")
+    first = TrainSettings(minutes=0, steps=2, rows=2, weights=WEIGHTS)
+    Trainer(tmp_path / "features", tmp_path / "run", TOY, first, "cpu").run()
+    second = TrainSettings(minutes=0, steps=4, rows=2, weights=WEIGHTS)
+    resumed = Trainer(tmp_path / "features", tmp_path / "run", TOY, second, "cpu")
+    assert resumed.step == 2
+    saved = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    for name, value in resumed.model.state_dict().items():
+        assert torch.equal(value, saved["model"][name])
+    for name, value in resumed.average.values.items():
+        assert torch.equal(value, saved["average"][name])
+    resumed.run()
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["step"] == 4
+
+
+@pytest.mark.parametrize("chunk", [4, 12, 16, 32])
+def test_streaming_in_chunks_equals_one_pass(chunk: int) -> None:
+    torch.manual_seed(0)
+    model = AcousticModel(TOY).eval()
+    features = torch.randn(2, 192, 80)
+    with torch.no_grad():
+        whole = model(features)
+        state: StreamState = model.initial_state(2)
+        parts = []
+        for start in range(0, 192, chunk):
+            part, state = model.stream(features[:, start : start + chunk], state)
+            parts.append(part)
+    assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-4)
+
+
+def test_the_network_sees_no_further_than_its_lookahead() -> None:
+    model = AcousticModel(TOY).eval()
+    features = torch.randn(1, 160, 80)
+    changed = features.clone()
+    changed[:, 80:] += 1.0
+    with torch.no_grad():
+        difference = (model(features) - model(changed)).abs().amax((0, 2))
+    assert difference[:20].max() == 0
+    assert difference[20:].max() > 0
+
+
+def test_segments_tile_the_row_and_hold_every_label(tmp_path: Path) -> None:
+    write_tones(tmp_path)
+    corpus = Corpus(tmp_path, WEIGHTS, 1000, seed=3)
+    batch = RowMaker(corpus, 1024, 8, seed=3).batch(6)
+    for row in range(6):
+        segments = [s for s in batch.segments if s.row == row]
+        assert segments[0].start == 0
+        assert segments[-1].end == 256
+        assert all(a.end == b.start for a, b in zip(segments, segments[1:], strict=False))
+        active = int((np.exp(batch.speech[row]).sum(1) > 0.01).sum())
+        labels = sum(len(s.labels) for s in segments)
+        assert labels % 4 == 0
+        assert (labels > 0) == (active > 0)
+
+
+def test_noise_is_mixed_at_the_asked_level(tmp_path: Path) -> None:
+    write_tones(tmp_path)
+    bank = NoiseBank(tmp_path / "noise" / "noise.json", CPU)
+    silence = torch.full((4, 200, 80), -15.9)
+    energies = {}
+    for snr_db in (0.0, 20.0):
+        settings = SceneSettings(
+            snr_db=(snr_db, snr_db), quiet_share=0.0, level_db=(0.0, 0.0), frequency_masks=0, time_masks=0
+        )
+        noisy = Scene(bank, settings, CPU, seed=1)(silence.clone())
+        energies[snr_db] = float(torch.logsumexp(noisy, -1).mean())
+    # 20 dB is 4.6 in natural-log energy; the quantization floor eats a little of it
+    assert energies[0.0] - energies[20.0] == pytest.approx(4.6, abs=0.7)
+
+
+def test_levels_do_not_depend_on_surrounding_silence() -> None:
+    speech = np.random.default_rng(0).normal(0, 1, (100, 80)).astype(np.float32)
+    padded = np.concatenate([np.full((300, 80), -15.9, np.float32), speech])
+    assert level(padded) == pytest.approx(level(speech), abs=1e-3)
+
+
+def test_warp_changes_length_and_keeps_a_flat_spectrum() -> None:
+    flat = np.full((120, 80), 3.0, np.float32)
+    warped = warp(flat, tempo=1.2, stretch=1.05)
+    assert warped.shape == (100, 80)
+    assert np.allclose(warped, 3.0)
+
+
+@pytest.mark.parametrize("speed", [0.0, 60.0, 130.0])
+def test_cabin_noise_is_finite_unit_and_low_pitched(speed: float) -> None:
+    sound = noise.cabin(32000, speed, np.random.default_rng(int(speed)))
+    assert np.isfinite(sound).all()
+    assert np.sqrt(np.mean(sound**2)) == pytest.approx(1.0, abs=1e-3)
+    spectrum = np.abs(np.fft.rfft(sound)) ** 2
+    assert spectrum[:2000].sum() > spectrum[8000:].sum()
+
+
+def test_learning_rate_rises_holds_and_falls() -> None:
+    settings = TrainSettings()
+    rates = [learning_rate(p, settings) for p in (0.0, 0.1, 0.4, 0.7, 1.0)]
+    assert rates[0] < rates[1] == rates[2] > rates[3] > rates[4] > 0
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "zero"),
+        (21, "twenty one"),
+        (19.5, "nineteen point five"),
+        (100, "one hundred"),
+        (-4, "minus four"),
+    ],
+)
+def test_numbers_are_spoken(number: float, words: str) -> None:
+    assert spoken(number, random.Random(0)) == words
+
+
+def test_templates_expand_to_their_sentences(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "language: en\nlists:\n  n: {range: {from: 1, to: 2}}\n  side: {values: [left, {in: right, out: r}]}\n"
+        "expansion_rules:\n  go: '(turn|go)'\n"
+        "intents:\n  Turn:\n    data:\n      - sentences: ['<go> [very] {side:s}', '(a;b) {n} {3..4:x}']\n",
+        encoding="utf-8",
+    )
+    sampler = TemplateSampler(tmp_path, random.Random(1))
+    turns = {
+        f"{go}{very} {side}" for go in ("turn", "go") for very in ("", " very") for side in ("left", "right")
+    }
+    orders = {f"{o} {n} {x}" for o in ("a b", "b a") for n in ("one", "two") for x in ("three", "four")}
+    assert {sampler.draw() for _ in range(600)} == turns | orders
+
+
+def test_phones_of_the_synthesizers() -> None:
+    assert from_ipa("w_ˈɪ_n_d_oʊ") == ["w", "ih", "n", "d", "ow"]
+    assert from_ipa("w_¤") is None
+    assert from_festival("pau w ih n d ow pau") == ["w", "ih", "n", "d", "ow"]
+    assert from_festival("bogus") is None
