@@ -20,7 +20,7 @@ from typing import Any
 import hassil
 import kaldifst
 import numpy as np
-import sherpa_onnx.lib._sherpa_onnx as sherpa
+import sherpa_onnx
 import soundfile
 import yaml
 
@@ -128,20 +128,14 @@ def load_recognizer(model: Path, graph: str = "", max_active: int = 3000) -> Any
     or freely.
     """
     path = model if model.suffix == ".onnx" else model / "model.int8.onnx"
-    config = sherpa.OnlineRecognizerConfig(
-        feat_config=sherpa.FeatureExtractorConfig(sampling_rate=SAMPLE_RATE_HZ, feature_dim=80),
-        model_config=sherpa.OnlineModelConfig(
-            nemo_ctc=sherpa.OnlineNeMoCtcModelConfig(model=str(path)),
-            tokens=str(path.parent / "tokens.txt"),
-            num_threads=1,
-            provider_config=sherpa.ProviderConfig(provider="cpu"),
-        ),
-        endpoint_config=sherpa.EndpointConfig(),
-        ctc_fst_decoder_config=sherpa.OnlineCtcFstDecoderConfig(graph=graph, max_active=max_active),
-        enable_endpoint=False,
-        decoding_method="greedy_search",
+    factory = sherpa_onnx.OnlineRecognizer.from_zipformer2_ctc(
+        tokens=str(path.parent / "tokens.txt"),
+        model=str(path),
+        num_threads=1,
+        ctc_graph=graph,
+        ctc_max_active=max_active,
     )
-    return sherpa.OnlineRecognizer(config)
+    return factory.recognizer  # its own results carry the words, the factory's only the text
 
 
 def recognize(recognizer: Any, samples: FloatArray) -> Any:

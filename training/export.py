@@ -1,4 +1,4 @@
-"""Export to the streaming ONNX form that sherpa-onnx reads as a NeMo CTC model, and quantize to int8.
+"""Export to a streaming ONNX form that sherpa-onnx runs (`training.sherpa_form`), and quantize to int8.
 
 Normalization and batch norms are folded into the weights, the strided convolutions become matrix products (so
 that dynamic quantization covers them), the label prior is baked into the output.
@@ -26,6 +26,7 @@ from training.checkpoints import load_average
 from training.model import FEATURE_BINS, FRAME_SHIFT_MS, SUBSAMPLING, AcousticModel
 from training.noise import SAMPLE_RATE_HZ
 from training.phones import LABELS
+from training.sherpa_form import to_zipformer_form
 
 INPUTS = ("audio_signal", "length", "cache_last_channel", "cache_last_time", "cache_last_channel_len")
 OUTPUTS = (
@@ -212,6 +213,7 @@ def export(
     }
     for path in (exported.float32, exported.int8):
         _put_metadata(path, metadata)
+        to_zipformer_form(path, path)
     return exported
 
 

@@ -16,7 +16,7 @@ from carvoice.asr.confidence import Calibration, Fit
 from carvoice.asr.graph import Graph, GraphSettings, WordAcceptor, build_graph
 from carvoice.asr.models import Model, embedded_model
 from carvoice.asr.recognizer import MAX_UTTERANCE_S, Stability, checked, quiet_padding
-from carvoice.asr.sherpa import check_features, graph_recognizer
+from carvoice.asr.sherpa import graph_recognizer
 from carvoice.errors import ModelError
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray, Hypothesis, Word
@@ -74,10 +74,7 @@ class GrammarRecognizer:
             for word in self.graph.words
         ]
         self.calibration = Calibration.of(model.confidence)
-        self._engine = graph_recognizer(
-            model.files["model"], model.files["tokens"], self.graph.path, threads, _MAX_ACTIVE
-        )
-        check_features(self._engine)
+        self._engine = graph_recognizer(model, self.acoustic.form, self.graph.path, threads, _MAX_ACTIVE)
 
     def create_stream(self) -> GrammarStream:
         """A stream at the beginning of an utterance."""
@@ -237,7 +234,11 @@ class GrammarStream:
     def _log_probs(self) -> FloatMatrix:
         if len(self._rows) > 1:
             self._rows = [np.concatenate(self._rows)]
-        return self._rows[0] if self._rows else np.zeros((0, self._recognizer.acoustic.n_tokens), np.float32)
+        return (
+            self._rows[0]
+            if self._rows
+            else np.zeros((0, self._recognizer.acoustic.form.n_tokens), np.float32)
+        )
 
     def _tokens(self, result: Any) -> list[int]:
         return [self._recognizer.acoustic.tokens[token] for token in result.tokens]

@@ -8,17 +8,20 @@ A model is a folder with a ``model.toml``::
     look_ahead_ms = 320              # how much future a frame waits for
 
     [files]
-    model = "model.int8.onnx"        # a transducer has encoder, decoder, joiner
+    model = "model.int8.onnx"        # a transducer has encoder, decoder and joiner instead
     tokens = "tokens.txt"
 
     [sha256]                         # optional, checked where given
-    model = "…"
+    model = "..."
 
-    [decoding]                       # optional: costs of the decoding graph, see GraphSettings
+and, when it was measured, a ``tuning.toml``::
+
+    [decoding]                       # costs of the decoding graph, see GraphSettings
     open_entry = 4.0
 
-    [confidence]                     # optional: see carvoice.asr.confidence
-    weights = [ … ]
+    [confidence]                     # see carvoice.asr.confidence
+    bias = 2.0
+    weights = { mean_ratio = 1.0, ... }
 
 sherpa-onnx ends the process when a model lacks metadata, so everything is checked here before.
 """
@@ -98,14 +101,13 @@ def load_model(folder: Path) -> Model:
     """Read and check a model folder.
 
     Raises:
-        ModelError: the folder, its ``model.toml`` or one of its files is missing, of the wrong kind or
+        ModelError: the folder, a ``.toml`` in it or one of its files is missing, of the wrong kind or
             damaged (wrong SHA-256).
     """
     path = folder / "model.toml"
-    try:
-        about = tomllib.loads(_read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise ModelError(f"{path}: {error}") from None
+    about = _read_toml(path)
+    tuning = folder / "tuning.toml"
+    tuned = _read_toml(tuning) if tuning.exists() else {}
     kind = about.get("kind", PHONE_CTC)
     if kind not in _FILES:
         raise ModelError(f"{path}: kind {kind!r} is unknown; known are {', '.join(_FILES)}")
@@ -127,9 +129,16 @@ def load_model(folder: Path) -> Model:
         language=str(about.get("language", "en")),
         look_ahead_ms=int(about.get("look_ahead_ms", 0)),
         files=files,
-        decoding=about.get("decoding", {}),
-        confidence=about.get("confidence", {}),
+        decoding=tuned.get("decoding", {}),
+        confidence=tuned.get("confidence", {}),
     )
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise ModelError(f"{path}: {error}") from None
 
 
 def _read_text(path: Path) -> str:

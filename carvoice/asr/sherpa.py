@@ -1,15 +1,15 @@
 """sherpa-onnx's ``OnlineRecognizer``, set up for the embedded model and the grammar graph.
 
-The public Python factory does not offer a graph for NeMo CTC models, so the configuration is put
-together from the binding's own classes. Traps known and handled by the callers:
+Traps known and handled here or by the callers:
 
 * A result is refreshed only when the decoder stands in a final state; otherwise the previous one
   stays. Our graph is final everywhere, at a cost.
 * ``ys_probs`` is empty on this path; scores come from :mod:`carvoice.asr.acoustic`.
 * ``is_ready`` wants one frame more than a chunk, and the model looks ahead: the end is padded.
-* For NeMo models the features are librosa's, not Kaldi's, whatever the configuration says; other
-  versions may differ, so :func:`check_features` compares them with those the model was made for.
+* ``num_trailing_blanks`` counts every blank anew at each result; the endpoint is ours.
 * ``reset`` keeps the network's and part of the decoder's state; a new stream is made instead.
+* Features depend on the network's form (see :mod:`carvoice.asr.forms`) and may on the version, so
+  :func:`check_features` compares them with those the model was made for.
 * Missing metadata or a wrong token table ends the process; :class:`AcousticModel` checks before.
 """
 
@@ -23,23 +23,42 @@ import numpy as np
 import sherpa_onnx
 import sherpa_onnx.lib._sherpa_onnx as binding
 
-from carvoice.asr.acoustic import FEATURE_BINS, feature_options
+from carvoice.asr.forms import FEATURE_BINS, Form
+from carvoice.asr.models import Model
 from carvoice.errors import ModelError
 from carvoice.records import SAMPLE_RATE_HZ
 
 _PROBE_FRAMES = 20
 
 
-def graph_recognizer(model: Path, tokens: Path, graph: Path, threads: int, max_active: int) -> Any:
-    """An ``OnlineRecognizer`` that decodes a streaming NeMo CTC model with a graph."""
+def graph_recognizer(model: Model, form: Form, graph: Path, threads: int, max_active: int) -> Any:
+    """The binding's ``OnlineRecognizer`` that decodes a streaming CTC network with a graph.
+
+    Raises:
+        ModelError: this sherpa-onnx computes other features than the model was trained on.
+    """
+    network, tokens = str(model.files["model"]), str(model.files["tokens"])
+    if form.nemo:
+        engine = _nemo(network, tokens, str(graph), threads, max_active)
+    else:
+        factory = sherpa_onnx.OnlineRecognizer.from_zipformer2_ctc(
+            tokens=tokens, model=network, num_threads=threads, ctc_graph=str(graph), ctc_max_active=max_active
+        )
+        engine = factory.recognizer  # its own results carry the words, the factory's only the text
+    check_features(engine, form)
+    return engine
+
+
+def _nemo(network: str, tokens: str, graph: str, threads: int, max_active: int) -> Any:
+    """As the factories do it; theirs offers no graph for NeMo models."""
     return binding.OnlineRecognizer(
         binding.OnlineRecognizerConfig(
             feat_config=binding.FeatureExtractorConfig(
                 sampling_rate=SAMPLE_RATE_HZ, feature_dim=FEATURE_BINS
             ),
             model_config=binding.OnlineModelConfig(
-                nemo_ctc=binding.OnlineNeMoCtcModelConfig(model=str(model)),
-                tokens=str(tokens),
+                nemo_ctc=binding.OnlineNeMoCtcModelConfig(model=network),
+                tokens=tokens,
                 num_threads=threads,
                 provider_config=binding.ProviderConfig(provider="cpu"),
             ),
@@ -48,14 +67,14 @@ def graph_recognizer(model: Path, tokens: Path, graph: Path, threads: int, max_a
                 rule2=binding.EndpointRule(True, 1.2, 0),
                 rule3=binding.EndpointRule(False, 0, 20),
             ),
-            ctc_fst_decoder_config=binding.OnlineCtcFstDecoderConfig(graph=str(graph), max_active=max_active),
+            ctc_fst_decoder_config=binding.OnlineCtcFstDecoderConfig(graph=graph, max_active=max_active),
             enable_endpoint=False,
             decoding_method="greedy_search",
         )
     )
 
 
-def check_features(engine: Any) -> None:
+def check_features(engine: Any, form: Form) -> None:
     """Compare the features this sherpa-onnx computes with those our models were trained on.
 
     Raises:
@@ -65,7 +84,7 @@ def check_features(engine: Any) -> None:
     stream = engine.create_stream()
     stream.accept_waveform(SAMPLE_RATE_HZ, probe)
     theirs = np.array(stream.get_frames(0, _PROBE_FRAMES), np.float32).reshape(_PROBE_FRAMES, FEATURE_BINS)
-    bank = knf.OnlineFbank(feature_options())
+    bank = knf.OnlineFbank(form.feature_options())
     bank.accept_waveform(SAMPLE_RATE_HZ, probe)
     ours = np.stack([bank.get_frame(index) for index in range(_PROBE_FRAMES)])
     off = float(np.abs(theirs - ours).max())

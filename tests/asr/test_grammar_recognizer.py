@@ -198,7 +198,7 @@ def test_calibrated_confidence(tmp_path, lexicon, cache, say):
     weights = "mean_ratio=1.0, worst_word=0.5, outside=-4.0, rest_ratio=0.1, shortness=-1.0, unfinished=-1.0"
     from carvoice.asr.models import load_model
 
-    folder = tone_model.write(tmp_path, toml=f"[confidence]\nbias = 3.0\nweights = {{ {weights} }}")
+    folder = tone_model.write(tmp_path, tuning=f"[confidence]\nbias = 3.0\nweights = {{ {weights} }}")
     ear = GrammarRecognizer(tree_of(SENTENCES), load_model(folder), lexicon, cache=cache)
     right = hear(ear, say("call john")).confidence
     chatter = hear(ear, say("i love my little house")).confidence
@@ -209,10 +209,10 @@ def test_calibrated_confidence(tmp_path, lexicon, cache, say):
 def test_decoding_settings_of_the_model(tmp_path, lexicon, cache, say):
     from carvoice.asr.models import load_model
 
-    folder = tone_model.write(tmp_path, toml="[decoding]\nopen_words = 0\nfiller_phone = 1.0")
+    folder = tone_model.write(tmp_path, tuning="[decoding]\nopen_words = 0\nfiller_phone = 1.0")
     ear = GrammarRecognizer(tree_of(SENTENCES), load_model(folder), lexicon, cache=cache)
     assert hear(ear, say("i love my little house")).text == ""
-    bad = tone_model.write(tmp_path / "bad", toml="[decoding]\nopen_wrods = 0")
+    bad = tone_model.write(tmp_path / "bad", tuning="[decoding]\nopen_wrods = 0")
     with pytest.raises(ModelError, match="open_wrods"):
         GrammarRecognizer(tree_of(SENTENCES), load_model(bad), lexicon, cache=cache)
 
@@ -221,3 +221,14 @@ def test_graph_without_the_open_loop(model, lexicon, cache, say):
     closed = GraphSettings(open_words=0, filler_phone=50.0)
     ear = GrammarRecognizer(tree_of(SENTENCES), model, lexicon, settings=closed, cache=cache)
     assert hear(ear, say("call john")).text == "call john"
+
+
+def test_nemo_form_with_its_other_features(tmp_path, lexicon, cache):
+    """sherpa-onnx feeds this form librosa's features; ours must be the same for scores to fit."""
+    from carvoice.asr.models import load_model
+
+    ear = GrammarRecognizer(
+        tree_of(SENTENCES), load_model(tone_model.write(tmp_path, nemo=True)), lexicon, cache=cache
+    )
+    assert ear.acoustic.form.nemo
+    assert hear(ear, np.zeros(16_000, np.float32)).text == ""

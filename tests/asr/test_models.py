@@ -69,17 +69,27 @@ def test_corrupt_network(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("metadata", "what"),
+    ("nemo", "metadata", "what"),
     [
-        ({"window_size": None}, "window_size"),
-        ({"vocab_size": "many"}, "vocab_size"),
-        ({"vocab_size": 80}, "40 tokens"),
-        ({"chunk_shift": 8}, "overlapping"),
+        (True, {"window_size": None}, "window_size"),
+        (True, {"vocab_size": "many"}, "vocab_size"),
+        (True, {"vocab_size": 80}, "40 tokens"),
+        (True, {"chunk_shift": 8}, "overlap"),
+        (False, {"T": None}, "lacks T"),
+        (False, {"T": 8}, "overlap"),
+        (False, {"num_encoder_layers": 3}, "do not fit"),
+        (False, {"encoder_dims": None}, "encoder_dims"),
     ],
 )
-def test_wrong_metadata(tmp_path, metadata, what):
+def test_wrong_metadata(tmp_path, nemo, metadata, what):
     with pytest.raises(ModelError, match=what):
-        AcousticModel(load_model(tone_model.write(tmp_path, metadata=metadata)))
+        AcousticModel(load_model(tone_model.write(tmp_path, metadata=metadata, nemo=nemo)))
+
+
+def test_broken_tuning(tmp_path):
+    tone_model.write(tmp_path, tuning="[decoding")
+    with pytest.raises(ModelError, match=r"tuning\.toml"):
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -105,4 +115,4 @@ def test_streaming_equals_all_at_once(model):
     stream = acoustic.create_stream()
     pieces = [stream.accept(sound[start : start + 777]) for start in range(0, len(sound), 777)]
     np.testing.assert_array_equal(np.concatenate(pieces), whole)
-    assert whole.shape[1] == acoustic.n_tokens
+    assert whole.shape[1] == acoustic.form.n_tokens

@@ -13,6 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from carvoice.grammar.g2p import ARPABET
+from training.sherpa_form import to_zipformer_form
 
 RATE_HZ = 16_000
 TOKENS = ("<blk>", *ARPABET)
@@ -21,7 +22,7 @@ DELAY_FRAMES = 4  # output frames of 40 ms
 _FIRST_BIN, _BIN_STEP = 12, 1.75
 _GAIN = 3.0
 _LIFT = 10.0  # added to log energies, so that the empty cache (0) counts as silence
-_SPEECH = -1.0  # log energy of a band above which a phone wins over the blank
+_SPEECH = 3.0  # log energy of a band above which a phone wins over the blank
 
 
 def bin_of(phone):
@@ -29,10 +30,9 @@ def bin_of(phone):
 
 
 def frequency_hz(phone):
-    """Middle of the phone's band on Slaney's mel scale, 80 bands over 0-8000 Hz."""
-    top = 15 + 27 * np.log(8) / np.log(6.4)
-    mel = (bin_of(phone) + 1) * top / 81
-    return mel * 200 / 3 if mel < 15 else 1000 * 6.4 ** ((mel - 15) / 27)
+    """Middle of the phone's band on Kaldi's mel scale, 80 bands over 20-7600 Hz."""
+    low, high = (1127 * np.log1p(f / 700) for f in (20.0, 7600.0))
+    return 700 * np.expm1((low + (bin_of(phone) + 1) * (high - low) / 81) / 1127)
 
 
 def say(phones, phone_s=0.16, gap_s=0.02, lead_s=0.3, level=0.2):
@@ -47,8 +47,8 @@ def say(phones, phone_s=0.16, gap_s=0.02, lead_s=0.3, level=0.2):
     return np.concatenate(pieces).astype(np.float32)
 
 
-def write(folder, *, metadata=None, tokens=TOKENS, toml=""):
-    """Write model.onnx, tokens.txt and model.toml; ``metadata`` replaces or (None) removes entries."""
+def write(folder, *, metadata=None, tokens=TOKENS, tuning="", nemo=False):
+    """Write a model folder; ``metadata`` replaces entries, or with None removes them."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = np.zeros((80, len(TOKENS)), np.float32)
     for number, phone in enumerate(ARPABET, start=1):
@@ -84,18 +84,18 @@ def write(folder, *, metadata=None, tokens=TOKENS, toml=""):
         nodes,
         "tones",
         [
-            helper.make_tensor_value_info("audio_signal", floats, ["batch", 80, CHUNK_FRAMES]),
-            helper.make_tensor_value_info("length", ints, ["batch"]),
-            helper.make_tensor_value_info("cache_last_channel", floats, ["batch", 1, DELAY_FRAMES, 80]),
-            helper.make_tensor_value_info("cache_last_time", floats, ["batch", 1, 1, 1]),
-            helper.make_tensor_value_info("cache_last_channel_len", ints, ["batch"]),
+            helper.make_tensor_value_info("audio_signal", floats, [1, 80, CHUNK_FRAMES]),
+            helper.make_tensor_value_info("length", ints, [1]),
+            helper.make_tensor_value_info("cache_last_channel", floats, [1, 1, DELAY_FRAMES, 80]),
+            helper.make_tensor_value_info("cache_last_time", floats, [1, 1, 1, 1]),
+            helper.make_tensor_value_info("cache_last_channel_len", ints, [1]),
         ],
         [
-            helper.make_tensor_value_info("logprobs", floats, ["batch", per_chunk, len(TOKENS)]),
-            helper.make_tensor_value_info("encoded_lengths", ints, ["batch"]),
-            helper.make_tensor_value_info("cache_last_channel_next", floats, ["batch", 1, DELAY_FRAMES, 80]),
-            helper.make_tensor_value_info("cache_last_time_next", floats, ["batch", 1, 1, 1]),
-            helper.make_tensor_value_info("cache_last_channel_next_len", ints, ["batch"]),
+            helper.make_tensor_value_info("logprobs", floats, [1, per_chunk, len(TOKENS)]),
+            helper.make_tensor_value_info("encoded_lengths", ints, [1]),
+            helper.make_tensor_value_info("cache_last_channel_next", floats, [1, 1, DELAY_FRAMES, 80]),
+            helper.make_tensor_value_info("cache_last_time_next", floats, [1, 1, 1, 1]),
+            helper.make_tensor_value_info("cache_last_channel_next_len", ints, [1]),
         ],
         [
             constant("by_four", np.array([0, 80, per_chunk, 4], np.int64)),
@@ -116,19 +116,27 @@ def write(folder, *, metadata=None, tokens=TOKENS, toml=""):
         "cache_last_channel_dim1": 1, "cache_last_channel_dim2": DELAY_FRAMES, "cache_last_channel_dim3": 80,
         "cache_last_time_dim1": 1, "cache_last_time_dim2": 1, "cache_last_time_dim3": 1,
     }  # fmt: skip
+    path = folder / "model.onnx"
+    _save(model, stated, path)
+    if not nemo:
+        to_zipformer_form(path, path)
+        model = onnx.load(str(path))
+        stated = {entry.key: entry.value for entry in model.metadata_props}
     for key, value in (metadata or {}).items():
-        if value is None:
-            del stated[key]
-        else:
-            stated[key] = value
+        stated[key] = value
+    _save(model, {key: value for key, value in stated.items() if value is not None}, path)
+    (folder / "tokens.txt").write_text("".join(f"{token} {i}\n" for i, token in enumerate(tokens)))
+    (folder / "model.toml").write_text(
+        f'name = "tones"\nkind = "phone-ctc"\nlook_ahead_ms = {DELAY_FRAMES * 40}\n'
+        '[files]\nmodel = "model.onnx"\ntokens = "tokens.txt"\n'
+    )
+    (folder / "tuning.toml").write_text(tuning)
+    return folder
+
+
+def _save(model, stated, path):
+    del model.metadata_props[:]
     for key, value in stated.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, str(value)
-    onnx.checker.check_model(model)
-    onnx.save(model, str(folder / "model.onnx"))
-    (folder / "tokens.txt").write_text("".join(f"{token} {i}\n" for i, token in enumerate(tokens)))
-    (folder / "model.toml").write_text(
-        f'name = "tones"\nkind = "phone-ctc"\nlook_ahead_ms = {DELAY_FRAMES * 40}\n{toml}\n'
-        '[files]\nmodel = "model.onnx"\ntokens = "tokens.txt"\n'
-    )
-    return folder
+    onnx.save(model, str(path))
