@@ -100,6 +100,7 @@ class Automaton:
         lists, slots, templates, blocks: what the ids stand for.
         skip_phrases: word ids of each phrase that may be left out.
         cjk: every CJK character is a word.
+        settings: the grammar's ``settings:`` as written.
     """
 
     language: str
@@ -125,7 +126,7 @@ class Automaton:
     blocks: list[BlockInfo]
     skip_phrases: list[tuple[int, ...]]
     cjk: bool = False
-    revision: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def acceptor(self, max_list_values: int = 50_000) -> WordAcceptor:
         """The word sequences of the grammar, determinized and minimized, lists written out.
@@ -136,6 +137,11 @@ class Automaton:
         from carvoice.grammar.acceptor import build_acceptor
 
         return build_acceptor(self, max_list_values)
+
+    def skip_texts(self) -> list[str]:
+        """The phrases that may be left out, as text."""
+        words = list(self.vocabulary)
+        return [" ".join(words[word] for word in phrase) for phrase in self.skip_phrases]
 
     def save(self, path: Path) -> None:
         """Write the automaton to a file."""

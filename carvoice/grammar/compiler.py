@@ -271,6 +271,7 @@ class _Compiler:
             blocks=[_block_info(block) for block in grammar.blocks],
             skip_phrases=[phrase for phrase in skip_phrases if phrase],
             cjk=grammar.ignore_whitespace,
+            settings=grammar.settings,
         )
 
     def _in_order(self, block: Block) -> list[Template]:

@@ -18,7 +18,7 @@ import numpy as np
 from carvoice.errors import GrammarError
 from carvoice.grammar.automaton import Automaton, BlockInfo, ListProgram, TemplateInfo
 
-FORMAT = 1
+FORMAT = 2
 _MAGIC = b"carvoice-automaton\n"
 _ARRAYS = (
     "arc_start", "arc_word", "arc_next", "arc_weight", "list_start", "list_id", "list_slot", "list_next",
@@ -49,6 +49,7 @@ def save(automaton: Automaton, path: Path) -> None:
         "lists": [_list_out(program) for program in automaton.lists],
         "skip_phrases": automaton.skip_phrases,
         "cjk": automaton.cjk,
+        "settings": dict(automaton.settings),
         "arrays": [[str(array.dtype), len(array)] for array in arrays],
     }
     encoded = json.dumps(head, ensure_ascii=False).encode()
@@ -130,6 +131,7 @@ def _decode(raw: bytes) -> Automaton:
         blocks=[_block_in(item) for item in head["blocks"]],
         skip_phrases=[tuple(phrase) for phrase in head["skip_phrases"]],
         cjk=head["cjk"],
+        settings=head["settings"],
         **own,
     )
 

@@ -1,14 +1,27 @@
-"""From what was heard to what is meant."""
+"""From what was heard to what is meant.
+
+In order: the exact parse; a false start put right; two commands in one sentence; the nearest sentences
+by sound. What none of them explains well enough is rejected.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from carvoice.grammar.automaton import Automaton
+from carvoice.nlu.confidence import Evidence, probability
+from carvoice.nlu.confusion import Confusions
 from carvoice.nlu.exact import ExactParser, Reading
-from carvoice.records import Hypothesis, Interpretation, PrefixState
+from carvoice.nlu.manners import manners_of
+from carvoice.nlu.phonetic import Correction, HeardWord, PhoneticSearch, Pronouncer, SearchSettings
+from carvoice.nlu.spoken import MAX_COMMANDS, carried_over, corrected, joints
+from carvoice.records import Hypothesis, Interpretation, PrefixState, Slot
+from carvoice.resources import data_path
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzäöüß'éèàçñ"
+NO_RIVAL = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,41 +41,261 @@ class UnderstanderSettings:
 
     Attributes:
         reject_below: confidence below which a sentence is no command.
+        near_misses: look for sentences that sound alike when the exact parse finds none.
+        exact_confidence: confidence of an exact parse of text whose recognition is not in doubt.
+        max_list_values: longer lists are matched word for word only.
+        search: limits of the search by sound.
     """
 
     reject_below: float = 0.5
+    near_misses: bool = True
+    exact_confidence: float = 0.999
+    max_list_values: int = 20_000
+    search: SearchSettings = field(default_factory=SearchSettings)
 
 
 class Understander:
-    """Interprets text and recognizer hypotheses. Not thread-safe: one per thread."""
+    """Interprets text and recognizer hypotheses. Not thread-safe: one per thread.
+
+    Args:
+        automaton: the compiled grammar.
+        lexicon: pronunciations of words; None compares letters instead of phones.
+        settings: thresholds and limits.
+
+    Raises:
+        GrammarError: the grammar is too large for the search by sound, or the table of confusions is
+            missing.
+    """
 
     def __init__(
-        self, automaton: Automaton, lexicon: Any = None, settings: UnderstanderSettings | None = None
+        self,
+        automaton: Automaton,
+        lexicon: Pronouncer | None = None,
+        settings: UnderstanderSettings | None = None,
     ) -> None:
-        self._exact = ExactParser(automaton)
         self._settings = settings or UnderstanderSettings()
+        self._exact = ExactParser(automaton)
+        self._manners = manners_of(automaton.language, automaton.settings)
+        self._search: PhoneticSearch | None = None
+        if self._settings.near_misses:
+            self._search = self._make_search(automaton, lexicon)
+
+    def _make_search(self, automaton: Automaton, lexicon: Pronouncer | None) -> PhoneticSearch:
+        table = data_path(f"confusions-{automaton.language.split('-')[0]}.tsv")
+        if lexicon is not None and table.exists():
+            confusions = Confusions.load(table)
+        else:
+            lexicon, confusions = None, Confusions.of_letters(LETTERS)
+        return PhoneticSearch(
+            automaton.acceptor(self._settings.max_list_values),
+            lexicon,
+            confusions,
+            manners=self._manners,
+            skip_words={word for phrase in automaton.skip_texts() for word in phrase.split()},
+            settings=self._settings.search,
+            language=automaton.language,
+        )
 
     def parse(self, heard: Hypothesis | str, context: Context | None = None) -> tuple[Interpretation, ...]:
         """The commands in what was heard, in order; a single rejected one if there is none."""
-        text = heard.text if isinstance(heard, Hypothesis) else heard
-        readings = self._exact.parse(text, context.values if context else None)
-        if not readings:
-            return (Interpretation("", confidence=0.0, text=text, rejected="out of domain"),)
-        return (_interpretation(readings, text),)
+        if isinstance(heard, str):
+            heard = Hypothesis(heard, is_final=True)
+        known = context.values if context else {}
+        found = self._understand(heard, known)
+        if found:
+            return tuple(found)
+        return (Interpretation("", confidence=0.0, text=heard.text, rejected="out of domain"),)
 
     def prefix(self, text: str) -> PrefixState:
         """What the words so far are to the grammar: may they become a sentence, are they one?"""
         return self._exact.prefix(text)
 
+    def _understand(self, heard: Hypothesis, known: Mapping[str, Any]) -> list[Interpretation]:
+        sure = self._settings.exact_confidence
+        if heard.confidence is not None:
+            sure *= heard.confidence
+        exact = self._word_for_word(heard.text, known, sure)
+        if exact or self._search is None:
+            return exact
+        return self._by_sound(heard, known)
 
-def _interpretation(readings: list[Reading], text: str) -> Interpretation:
+    # --- word for word ---
+
+    def _word_for_word(self, text: str, known: Mapping[str, Any], sure: float) -> list[Interpretation]:
+        readings = self._exact.parse(text, known)
+        if readings:
+            return [_interpretation(readings, text, sure)]
+        for better in corrected(text, self._manners):
+            readings = self._exact.parse(better, known)
+            if readings:
+                return [_interpretation(_unplaced(readings), text, sure * 0.97)]
+        return self._compound(text, known, sure, MAX_COMMANDS)
+
+    def _compound(
+        self, text: str, known: Mapping[str, Any], sure: float, at_most: int
+    ) -> list[Interpretation]:
+        if at_most < 2:
+            return []
+        for end, start in joints(text, self._manners):
+            left, right = text[:end], text[start:]
+            first = self._exact.parse(left, known)
+            if not first:
+                continue
+            head = _interpretation(first, left, sure)
+            readings = self._exact.parse(right, known)
+            if readings:
+                return [head, _moved(_interpretation(readings, right, sure), start)]
+            rest = self._compound(right, known, sure, at_most - 1)
+            if rest:
+                return [head, *(_moved(item, start) for item in rest)]
+            for carried in carried_over(left, right):
+                readings = self._exact.parse(carried, known)
+                if readings:
+                    offset = start - (len(carried) - len(right))
+                    return [head, _moved(_interpretation(readings, carried, sure * 0.97), offset)]
+        return []
+
+    # --- by sound ---
+
+    def _by_sound(self, heard: Hypothesis, known: Mapping[str, Any]) -> list[Interpretation]:
+        assert self._search is not None
+        best = self._nearest(heard.text, known)
+        for rank, text in enumerate(heard.alternatives[:4], start=1):
+            other = self._nearest(text, known)
+            if other and (best is None or other.confidence * 0.9**rank > best.confidence):
+                best = replace(other, text=heard.text, confidence=other.confidence * 0.9**rank)
+        whole = [] if best is None else [best]
+        if best is not None and best.confidence >= 0.9:
+            return whole
+        halves = self._compound_by_sound(heard.text, known)
+        if halves and (best is None or min(item.confidence for item in halves) > best.confidence):
+            return halves
+        if best is not None and best.confidence < self._settings.reject_below:
+            return [Interpretation("", {}, best.confidence, "", heard.text, "low confidence", (best,))]
+        return whole
+
+    def _compound_by_sound(self, text: str, known: Mapping[str, Any]) -> list[Interpretation]:
+        best: list[Interpretation] = []
+        for end, start in joints(text, self._manners):
+            halves: list[Interpretation] = []
+            for part, offset in ((text[:end], 0), (text[start:], start)):
+                readings = self._exact.parse(part, known)
+                found = (
+                    _interpretation(readings, part, self._settings.exact_confidence)
+                    if readings
+                    else self._nearest(part, known)
+                )
+                if found is None or found.confidence < self._settings.reject_below:
+                    break
+                halves.append(_moved(found, offset))
+            if len(halves) == 2 and (not best or _least(halves) > _least(best)):
+                best = halves
+        return best
+
+    def _nearest(self, text: str, known: Mapping[str, Any]) -> Interpretation | None:
+        """The reading that sounds most like the text, with its confidence; None if nothing is near."""
+        assert self._search is not None
+        words = self._search.hear(text)
+        corrections = self._search.search(words)
+        best: Reading | None = None
+        chosen: Correction | None = None
+        rivals: list[tuple[float, Reading]] = []
+        for correction in corrections:
+            if self._changes_meaning(words, correction):
+                continue
+            readings = self._exact.parse(correction.text, known)
+            if not readings:
+                continue
+            if best is None or chosen is None:
+                best, chosen = readings[0], correction
+            elif not _same(readings[0], best):
+                rivals.append((correction.cost, readings[0]))
+        if best is None or chosen is None:
+            return None
+        margin = rivals[0][0] - chosen.cost if rivals else NO_RIVAL
+        evidence = Evidence(
+            chosen.cost,
+            sum(len(word.symbols) for word in words),
+            margin,
+            chosen.skipped / len(words),
+            chosen.dropped,
+        )
+        others = tuple(
+            Interpretation(rival.intent, rival.slots, 0.0, rival.template, text) for _, rival in rivals[:3]
+        )
+        slots = _placed(best.slots, chosen, text)
+        return Interpretation(best.intent, slots, probability(evidence), best.template, text, None, others)
+
+    def _changes_meaning(self, words: Sequence[HeardWord], correction: Correction) -> bool:
+        """Was a word such as "not" heard that the sentence found does not have?"""
+        kept = set(correction.text.split())
+        return any(word.text in self._manners.negations and word.text not in kept for word in words)
+
+
+def _same(one: Reading, other: Reading) -> bool:
+    return one.intent == other.intent and _values(one.slots) == _values(other.slots)
+
+
+def _values(slots: Mapping[str, Slot]) -> dict[str, Any]:
+    return {name: slot.value for name, slot in slots.items()}
+
+
+def _least(found: list[Interpretation]) -> float:
+    return min(item.confidence for item in found)
+
+
+def _interpretation(readings: list[Reading], text: str, confidence: float) -> Interpretation:
     best = readings[0]
-    others: list[Interpretation] = []
-    for reading in readings[1:]:
-        if (reading.intent, dict(reading.slots)) != (best.intent, dict(best.slots)):
-            others.append(_single(reading, text))
-    return Interpretation(best.intent, best.slots, 1.0, best.template, text, None, tuple(others[:4]))
+    others = tuple(
+        Interpretation(reading.intent, reading.slots, 0.0, reading.template, text)
+        for reading in readings[1:]
+        if not _same(reading, best)
+    )
+    return Interpretation(best.intent, best.slots, confidence, best.template, text, None, others[:4])
 
 
-def _single(reading: Reading, text: str) -> Interpretation:
-    return Interpretation(reading.intent, reading.slots, 0.0, reading.template, text)
+def _unplaced(readings: list[Reading]) -> list[Reading]:
+    """Slots whose places in the text are not known, as the text was put right."""
+    return [
+        replace(
+            reading,
+            slots={name: replace(slot, start=-1, end=-1) for name, slot in reading.slots.items()},
+        )
+        for reading in readings
+    ]
+
+
+def _moved(found: Interpretation, offset: int) -> Interpretation:
+    """Slots of a part of the text, placed in the whole."""
+    if not offset:
+        return found
+    slots = {
+        name: replace(slot, start=slot.start + offset, end=slot.end + offset)
+        if slot.start >= 0 and slot.start + offset >= 0
+        else replace(slot, start=-1, end=-1)
+        for name, slot in found.slots.items()
+    }
+    return replace(found, slots=slots)
+
+
+def _placed(slots: Mapping[str, Slot], correction: Correction, text: str) -> dict[str, Slot]:
+    """Slots of the sentence found, placed in the text that was heard."""
+    placed: dict[str, Slot] = {}
+    ends: list[int] = []
+    at = 0
+    for word in correction.text.split():
+        ends.append(at + len(word))
+        at += len(word) + 1
+    for name, slot in slots.items():
+        if slot.start < 0:
+            placed[name] = slot
+            continue
+        touched = [
+            place for place, end in zip(correction.places, ends, strict=True) if slot.start < end <= slot.end
+        ]
+        if not touched:
+            placed[name] = replace(slot, start=-1, end=-1)
+            continue
+        start, end = min(place[0] for place in touched), max(place[1] for place in touched)
+        placed[name] = Slot(slot.value, text[start:end], start, end)
+    return placed

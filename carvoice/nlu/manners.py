@@ -1,0 +1,93 @@
+"""How people talk around a command, by language: fillers, politeness, corrections, what turns a
+sentence into something else than a command.
+
+A grammar may say its own under ``settings:`` (``fillers``, ``negations``, ``telling``, ``joints``, ``corrections``);
+they are added to these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """Words and phrases around commands; all in lower case.
+
+    Attributes:
+        fillers: words that mean nothing for the command.
+        negations: words that turn a command into something else, unless the command itself has them.
+        telling: words of people's talk; no command has them left out.
+        speakers: pronouns; leaving one out is dear, for people tell each other things.
+        joints: what stands between two commands.
+        corrections: what comes between a false start and the right word.
+    """
+
+    fillers: frozenset[str] = frozenset()
+    negations: frozenset[str] = frozenset()
+    telling: frozenset[str] = frozenset()
+    speakers: frozenset[str] = frozenset()
+    joints: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = ()
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ENGLISH = Manners(
+    fillers=_words(
+        "um uh er erm ah eh hm hmm mm oh well so okay ok please kindly thanks thank hey hi hello now just "
+        "really actually basically then like maybe perhaps right alright quickly immediately a an the "
+        "car assistant buddy would could can you will go ahead and"
+    ),
+    negations=_words(
+        "not don't dont didn't doesn't wasn't isn't aren't won't wouldn't can't couldn't cannot never "
+        "shouldn't yesterday"
+    ),
+    telling=_words(
+        "nobody nothing without unless if yesterday ago already was were did had would've should've used "
+        "tomorrow because why who whose he she they them him his hers their said says told thinks think thought "
+        "remember forgot forget hate hates love loves wonder"
+    ),
+    speakers=_words("i i'm i've i'd we we're we've you you're it's he's she's they're that's there's"),
+    joints=("and then", "and also", "and", "then", "also", "after that"),
+    corrections=("no wait", "no sorry", "no i mean", "i mean", "no make that", "make that", "sorry", "no",
+                 "or rather", "rather", "scratch that", "wait"),
+)  # fmt: skip
+
+GERMAN = Manners(
+    fillers=_words(
+        "äh ähm hm also bitte mal doch eben gerade ja okay ok danke hallo hey jetzt sofort schnell kannst "
+        "könntest würdest du der die das den dem"
+    ),
+    negations=_words("nicht kein keine keinen nie niemals gestern"),
+    telling=_words(
+        "niemand nichts ohne vorhin schon war waren hatte hat falls wenn weil warum wer morgen er sie"
+    ),
+    speakers=_words("ich wir ihr es"),
+    joints=("und dann", "und auch", "und", "dann"),
+    corrections=("nein warte", "nein", "ich meine", "quatsch", "doch lieber", "lieber", "warte"),
+)
+
+_BY_LANGUAGE = {"en": ENGLISH, "de": GERMAN}
+
+
+def manners_of(language: str, settings: Mapping[str, Any] | None = None) -> Manners:
+    """The manners of a language, with what the grammar's settings add."""
+    base = _BY_LANGUAGE.get(language.replace("_", "-").split("-")[0].lower(), Manners())
+    extra = settings or {}
+    return Manners(
+        fillers=base.fillers | _lower(extra.get("fillers")),
+        negations=base.negations | _lower(extra.get("negations")),
+        telling=base.telling | _lower(extra.get("telling")),
+        speakers=base.speakers | _lower(extra.get("speakers")),
+        joints=(*base.joints, *_lower(extra.get("joints"))),
+        corrections=(*base.corrections, *_lower(extra.get("corrections"))),
+    )
+
+
+def _lower(words: Iterable[Any] | None) -> frozenset[str]:
+    return frozenset(str(word).lower() for word in words or ())

@@ -1,0 +1,346 @@
+/* phone_align.c: see phone_align.h. */
+#include "phone_align.h"
+
+#include <string.h>
+
+#define RING (CV_ALIGN_WINDOW + 1)
+#define MAX_MATCHES 65536
+#define HUGE_COST 1e9f
+
+typedef struct {
+    int32_t token[CV_ALIGN_KEEP];
+    int32_t count, position; /* era + position of the tokens; anything else is stale */
+} cell;
+
+typedef struct {
+    float cost;
+    int32_t length, next;
+} match;
+
+typedef struct {
+    int32_t low, high; /* cells outside are over the limit */
+    float cell[CV_ALIGN_WINDOW + 1];
+} row;
+
+struct cv_align {
+    int32_t n_states, n_words, max_tokens, n_tokens, n_matches;
+    int32_t era;   /* marks cells of earlier calls as stale */
+    int32_t fresh; /* parses offered at the position being expanded */
+    int32_t at;
+    cv_align_token *tokens;
+    cell *cells;          /* [RING][n_states] */
+    int32_t *active;      /* [RING][n_states]: states met at a position */
+    int32_t n_active[RING];
+    int32_t *first_match; /* per word */
+    int32_t *matched_at;  /* per word: position + 1 its matches belong to */
+    match *matches;
+    float best[CV_ALIGN_MAX_HEARD + 1]; /* cheapest parse at each position */
+    row rows[CV_ALIGN_MAX_DEPTH + 1];
+    int32_t want; /* stamp of the words and trie nodes wanted at a position */
+    int32_t *wanted, *wanted_word, *wanted_state;
+};
+
+static size_t aligned(size_t bytes) { return (bytes + 15u) & ~(size_t)15u; }
+
+size_t cv_align_size(int32_t n_states, int32_t n_words, int32_t n_nodes, int32_t max_tokens) {
+    return aligned(sizeof(cv_align)) + aligned(sizeof(cv_align_token) * (size_t)max_tokens) +
+           aligned(sizeof(cell) * RING * (size_t)n_states) + aligned(4 * RING * (size_t)n_states) +
+           3 * aligned(4 * ((size_t)n_words + 1)) + aligned(sizeof(match) * MAX_MATCHES) +
+           aligned(4 * (size_t)n_nodes) + aligned(4 * (size_t)n_states);
+}
+
+static void *take(char **at, size_t bytes) {
+    void *here = *at;
+    *at += aligned(bytes);
+    return here;
+}
+
+cv_align *cv_align_init(void *memory, int32_t n_states, int32_t n_words, int32_t n_nodes,
+                        int32_t max_tokens) {
+    char *at = memory;
+    cv_align *s = take(&at, sizeof(cv_align));
+    memset(s, 0, sizeof *s);
+    s->n_states = n_states;
+    s->n_words = n_words;
+    s->max_tokens = max_tokens;
+    s->tokens = take(&at, sizeof(cv_align_token) * (size_t)max_tokens);
+    s->cells = take(&at, sizeof(cell) * RING * (size_t)n_states);
+    s->active = take(&at, 4 * RING * (size_t)n_states);
+    s->first_match = take(&at, 4 * ((size_t)n_words + 1));
+    s->matched_at = take(&at, 4 * ((size_t)n_words + 1));
+    s->matches = take(&at, sizeof(match) * MAX_MATCHES);
+    s->wanted = take(&at, 4 * (size_t)n_nodes);
+    s->wanted_word = take(&at, 4 * ((size_t)n_words + 1));
+    s->wanted_state = take(&at, 4 * (size_t)n_states);
+    memset(s->wanted, 0, 4 * (size_t)n_nodes);
+    memset(s->wanted_word, 0, 4 * ((size_t)n_words + 1));
+    memset(s->wanted_state, 0, 4 * (size_t)n_states);
+    return s;
+}
+
+/* Offer a parse that stands in `state` after `to` phones. */
+static void offer(cv_align *s, const cv_align_costs *c, int32_t state, int32_t to, float cost,
+                  int32_t previous, int32_t word, int32_t from, uint32_t history) {
+    if (cost > s->best[to] + c->beam) return;
+    const int32_t slot = to % RING;
+    cell *here = &s->cells[(size_t)slot * (size_t)s->n_states + (size_t)state];
+    if (here->position != s->era + to) {
+        here->position = s->era + to;
+        here->count = 0;
+        s->active[(size_t)slot * (size_t)s->n_states + (size_t)s->n_active[slot]++] = state;
+    }
+    int32_t place = -1;
+    for (int32_t i = 0; i < here->count; i++) {
+        if (s->tokens[here->token[i]].history == history) {
+            if (s->tokens[here->token[i]].cost <= cost) return;
+            place = i;
+            break;
+        }
+    }
+    if (place < 0) {
+        if (here->count < CV_ALIGN_KEEP) {
+            if (s->n_tokens >= s->max_tokens) return;
+            place = here->count++;
+            here->token[place] = s->n_tokens++;
+        } else {
+            place = 0;
+            for (int32_t i = 1; i < here->count; i++) {
+                if (s->tokens[here->token[i]].cost > s->tokens[here->token[place]].cost) place = i;
+            }
+            if (s->tokens[here->token[place]].cost <= cost) return;
+            if (s->n_tokens >= s->max_tokens) return;
+            here->token[place] = s->n_tokens++; /* others may point at the old one */
+        }
+    } else {
+        if (s->n_tokens >= s->max_tokens) return;
+        here->token[place] = s->n_tokens++;
+    }
+    s->tokens[here->token[place]] = (cv_align_token){cost, previous, word, from, to, state, 0, history};
+    if (cost < s->best[to]) s->best[to] = cost;
+    s->fresh += to == s->at;
+}
+
+static void add_match(cv_align *s, int32_t word, int32_t from, int32_t length, float cost) {
+    if (s->n_matches >= MAX_MATCHES) return;
+    if (s->matched_at[word] != from + 1) {
+        s->matched_at[word] = from + 1;
+        s->first_match[word] = -1;
+    }
+    s->matches[s->n_matches] = (match){cost, length, s->first_match[word]};
+    s->first_match[word] = s->n_matches++;
+}
+
+/* Compare pronunciations with the phones from `from` on: every one that stays under its limit, of words
+ * that are wanted. Of each row only the cells under the limit are kept (the cut-off of Ukkonen,
+ * "Finding approximate patterns in strings", J. Algorithms 6(1), 1985). */
+static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_trie *trie,
+                         const cv_align_heard *heard, int32_t from) {
+    const uint8_t *phones = heard->phones + from;
+    int32_t width = heard->n_phones - from;
+    if (width > CV_ALIGN_WINDOW) width = CV_ALIGN_WINDOW;
+    s->n_matches = 0;
+    s->rows[0].low = 0;
+    s->rows[0].high = 0;
+    s->rows[0].cell[0] = 0.0f;
+    for (int32_t k = 1; k <= width; k++) {
+        float cost = s->rows[0].cell[k - 1] + c->insert[phones[k - 1]];
+        if (cost > c->word_limit_base) break;
+        s->rows[0].cell[k] = cost;
+        s->rows[0].high = k;
+    }
+    for (int32_t node = 1; node < trie->n_nodes;) {
+        if (s->wanted[node] != s->want) {
+            node = trie->skip[node];
+            continue;
+        }
+        const int32_t depth = trie->depth[node];
+        const int32_t meant = trie->phone[node];
+        const row *above = &s->rows[depth - 1];
+        row *here = &s->rows[depth];
+        const float *substitute = &c->substitute[meant * CV_ALIGN_SYMBOLS];
+        const float drop = c->drop[meant];
+        const float limit = c->word_limit_base + c->word_limit_slope * (float)depth;
+        int32_t low = -1, high = -1;
+        float left = HUGE_COST;
+        for (int32_t k = above->low; k <= width; k++) {
+            if (k > above->high + 1 && left > limit) break;
+            float cost = k <= above->high ? above->cell[k] + drop : HUGE_COST;
+            if (k > above->low && k <= above->high + 1) {
+                float swapped = above->cell[k - 1] + substitute[phones[k - 1]];
+                if (swapped < cost) cost = swapped;
+            }
+            if (k > 0 && left + c->insert[phones[k - 1]] < cost) cost = left + c->insert[phones[k - 1]];
+            here->cell[k] = cost;
+            left = cost;
+            if (cost <= limit) {
+                if (low < 0) low = k;
+                high = k;
+            } else if (low < 0) {
+                left = HUGE_COST;
+            }
+        }
+        if (low < 0) {
+            node = trie->skip[node];
+            continue;
+        }
+        here->low = low;
+        here->high = high;
+        for (int32_t w = trie->word_start[node]; w < trie->word_start[node + 1]; w++) {
+            const int32_t word = trie->word_at[w];
+            if (s->wanted_word[word] != s->want) continue;
+            for (int32_t k = low; k <= high; k++) {
+                if (here->cell[k] <= limit)
+                    add_match(s, word, from, k, here->cell[k] + (k == 0 ? c->drop_word : 0.0f));
+            }
+        }
+        node++;
+    }
+}
+
+/* Mark the words of a state, and of the states `further` words on, for a word may be dropped. */
+static void want_state(cv_align *s, const cv_align_trie *trie, const cv_align_graph *graph, int32_t state,
+                       int32_t further) {
+    if (s->wanted_state[state] >= s->want * 4 + further) return;
+    s->wanted_state[state] = s->want * 4 + further;
+    for (int32_t a = graph->arc_start[state]; a < graph->arc_start[state + 1]; a++) {
+        const int32_t word = graph->arc_word[a];
+        if (word != graph->wildcard && s->wanted_word[word] != s->want) {
+            s->wanted_word[word] = s->want;
+            for (int32_t i = trie->leaf_start[word]; i < trie->leaf_start[word + 1]; i++) {
+                for (int32_t node = trie->leaf_at[i]; node > 0 && s->wanted[node] != s->want;
+                     node = trie->parent[node])
+                    s->wanted[node] = s->want;
+            }
+        }
+        if (further && graph->arc_next[a] != state && trie->shortest[word] <= CV_ALIGN_DROPPABLE)
+            want_state(s, trie, graph, graph->arc_next[a], further - 1);
+    }
+}
+
+/* Mark the words that the parses at this position can go on with, and the ways to them in the trie. */
+static void want_words(cv_align *s, const cv_align_costs *c, const cv_align_trie *trie,
+                       const cv_align_graph *graph, int32_t at) {
+    const int32_t slot = at % RING;
+    const size_t base = (size_t)slot * (size_t)s->n_states;
+    s->want++;
+    for (int32_t i = 0; i < s->n_active[slot]; i++) {
+        const int32_t state = s->active[base + (size_t)i];
+        const cell *here = &s->cells[base + (size_t)state];
+        int32_t is_alive = 0;
+        for (int32_t k = 0; k < here->count; k++)
+            is_alive |= s->tokens[here->token[k]].cost <= s->best[at] + c->beam;
+        if (is_alive) want_state(s, trie, graph, state, 2);
+    }
+}
+
+static void expand(cv_align *s, const cv_align_costs *c, const cv_align_graph *graph,
+                   const cv_align_heard *heard, int32_t t, int32_t heard_word) {
+    const cv_align_token token = s->tokens[t];
+    const int32_t from = token.to;
+    for (int32_t a = graph->arc_start[token.state]; a < graph->arc_start[token.state + 1]; a++) {
+        const int32_t word = graph->arc_word[a];
+        const uint32_t history = (token.history ^ (uint32_t)(word + 1)) * 2654435761u + 40503u;
+        if (word == graph->wildcard) {
+            if (heard_word < 0) continue;
+            const int32_t to = heard->word_to[heard_word];
+            if (to - from > CV_ALIGN_WINDOW || to == from) continue;
+            const int inside = graph->arc_next[a] == token.state;
+            offer(s, c, graph->arc_next[a], to, token.cost + c->wildcard_word + (inside ? 0 : c->wildcard), t,
+                  graph->n_words + heard_word, from, history);
+            continue;
+        }
+        if (s->matched_at[word] != from + 1) continue;
+        for (int32_t m = s->first_match[word]; m >= 0; m = s->matches[m].next) {
+            offer(s, c, graph->arc_next[a], from + s->matches[m].length, token.cost + s->matches[m].cost, t,
+                  word, from, history);
+        }
+    }
+    if (heard_word >= 0 && heard->word_to[heard_word] - from <= CV_ALIGN_WINDOW &&
+        heard->word_to[heard_word] > from) {
+        offer(s, c, token.state, heard->word_to[heard_word], token.cost + heard->skip_cost[heard_word], t,
+              -2 - heard_word, from, token.history);
+    }
+}
+
+int32_t cv_align_process(cv_align *s, const cv_align_costs *c, const cv_align_trie *trie,
+                         const cv_align_graph *graph, const cv_align_heard *heard, int32_t *best,
+                         int32_t max_best) {
+    const int32_t n = heard->n_phones;
+    if (n < 1 || n > CV_ALIGN_MAX_HEARD) return 0;
+    s->n_tokens = 0;
+    for (int32_t i = 0; i <= n; i++) s->best[i] = HUGE_COST;
+    for (int32_t i = 0; i < RING; i++) s->n_active[i] = 0;
+    if (s->want > INT32_MAX / 8) {
+        memset(s->wanted, 0, 4 * (size_t)trie->n_nodes);
+        memset(s->wanted_word, 0, 4 * (size_t)s->n_words);
+        memset(s->wanted_state, 0, 4 * (size_t)s->n_states);
+        s->want = 0;
+    }
+    if (s->era == 0 || s->era > INT32_MAX - 4 * CV_ALIGN_MAX_HEARD) {
+        for (size_t i = 0; i < (size_t)RING * (size_t)s->n_states; i++) s->cells[i].position = -1;
+        s->era = 0;
+    }
+    s->era += 2 * CV_ALIGN_MAX_HEARD;
+    s->at = -1;
+    memset(s->matched_at, 0, 4 * (size_t)s->n_words);
+    offer(s, c, graph->start, 0, 0.0f, -1, -1, 0, 0u);
+    int32_t word = 0;
+    for (int32_t at = 0; at <= n; at++) {
+        const int32_t slot = at % RING;
+        const size_t base = (size_t)slot * (size_t)s->n_states;
+        if (at == n && s->n_active[slot] == 0) return 0;
+        while (word < heard->n_words && heard->word_from[word] < at) word++;
+        int32_t heard_word = word < heard->n_words && heard->word_from[word] == at ? word : -1;
+        if (s->n_active[slot]) {
+            want_words(s, c, trie, graph, at);
+            find_matches(s, c, trie, heard, at);
+            if (heard_word >= 0 && heard->word_id[heard_word] >= 0 && at < n) {
+                const int32_t length = heard->word_to[heard_word] - at;
+                if (length <= CV_ALIGN_WINDOW) add_match(s, heard->word_id[heard_word], at, length, 0.0f);
+            }
+        }
+        /* A word that was not heard at all leads to a state at the same position: go round until no
+         * parse is new. */
+        s->at = at;
+        do {
+            s->fresh = 0;
+            for (int32_t i = 0; i < s->n_active[slot]; i++) {
+                const cell *here = &s->cells[base + (size_t)s->active[base + (size_t)i]];
+                for (int32_t k = 0; k < here->count; k++) {
+                    const int32_t t = here->token[k];
+                    if (s->tokens[t].is_expanded || s->tokens[t].cost > s->best[at] + c->beam) continue;
+                    s->tokens[t].is_expanded = 1;
+                    expand(s, c, graph, heard, t, heard_word);
+                }
+            }
+        } while (s->fresh);
+        if (at < n) s->n_active[slot] = 0;
+    }
+    const int32_t slot = n % RING;
+    const size_t base = (size_t)slot * (size_t)s->n_states;
+    int32_t count = 0;
+    for (int32_t i = 0; i < s->n_active[slot]; i++) {
+        const cell *here = &s->cells[base + (size_t)s->active[base + (size_t)i]];
+        if (!graph->is_final[s->active[base + (size_t)i]]) continue;
+        for (int32_t k = 0; k < here->count; k++) {
+            const int32_t t = here->token[k];
+            int32_t place;
+            if (count < max_best) {
+                place = count++;
+            } else if (s->tokens[best[max_best - 1]].cost > s->tokens[t].cost) {
+                place = max_best - 1;
+            } else {
+                continue;
+            }
+            while (place > 0 && s->tokens[best[place - 1]].cost > s->tokens[t].cost) {
+                best[place] = best[place - 1];
+                place--;
+            }
+            best[place] = t;
+        }
+    }
+    return count;
+}
+
+const cv_align_token *cv_align_tokens(const cv_align *s) { return s->tokens; }
+int32_t cv_align_n_tokens(const cv_align *s) { return s->n_tokens; }

@@ -1,0 +1,124 @@
+"""Commands as people say them, with a small grammar and a hand-written lexicon."""
+
+import pytest
+
+from carvoice.grammar import compile_grammar, parse_grammar
+from carvoice.nlu import Understander, UnderstanderSettings
+from carvoice.records import Hypothesis, PrefixState
+
+GRAMMAR = """
+language: en
+skip_words: [please, could you]
+lists:
+  what: {values: [{in: window, out: window}, {in: sunroof, out: roof}, {in: trunk|boot, out: trunk}]}
+  degrees: {range: {from: 16, to: 28, fractions: halves}}
+intents:
+  Open: {data: [{sentences: ["open [the] {what}"]}]}
+  Close: {data: [{sentences: ["(close|shut) [the] {what}"]}]}
+  Radio: {data: [{sentences: ["turn (on|up) the radio"], slots: {state: "on"}}]}
+  Temperature: {data: [{sentences: ["set [the] temperature to {degrees} [degrees]"]}]}
+"""
+SOUNDS = {
+    "set": "s eh t", "said": "s eh d", "the": "dh ah", "temperature": "t eh m p r ah ch er",
+    "to": "t uw", "too": "t uw", "two": "t uw", "twenty": "t w eh n t iy", "one": "w ah n", "won": "w ah n",
+    "window": "w ih n d ow", "widow": "w ih d ow", "open": "ow p ah n", "opened": "ow p ah n d",
+    "close": "k l ow z", "clothes": "k l ow z", "shut": "sh ah t", "sunroof": "s ah n r uw f",
+    "trunk": "t r ah ng k", "boot": "b uw t", "turn": "t er n", "on": "aa n", "up": "ah p",
+    "radio": "r ey d iy ow", "i": "ay", "yesterday": "y eh s t er d ey", "don't": "d ow n t",
+    "weather": "w eh dh er", "what": "w ah t", "is": "ih z", "like": "l ay k", "uh": "ah",
+}  # fmt: skip
+
+
+class Sounds:
+    def pronunciations(self, word):
+        return (tuple(SOUNDS[word].split()),) if word in SOUNDS else (("k", "l", "s", "m", "p"),)
+
+
+@pytest.fixture(scope="module")
+def understander():
+    return Understander(compile_grammar(parse_grammar(GRAMMAR)), Sounds())
+
+
+def meaning(found):
+    return [(item.intent, item.values) for item in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Open the window.", [("Open", {"what": "window"})]),
+        ("could you open the boot, please?", [("Open", {"what": "trunk"})]),
+        ("set the temperature to 21.5", [("Temperature", {"degrees": 21.5})]),
+        ("set the temperature to twenty one no twenty two", [("Temperature", {"degrees": 22})]),
+        ("open the window and turn on the radio", [("Open", {"what": "window"}), ("Radio", {"state": "on"})]),
+        ("open the window and the sunroof", [("Open", {"what": "window"}), ("Open", {"what": "roof"})]),
+        ("open the window then shut the trunk and set the temperature to 20",
+         [("Open", {"what": "window"}), ("Close", {"what": "trunk"}), ("Temperature", {"degrees": 20})]),
+        # near misses
+        ("said the temperature too twenty won", [("Temperature", {"degrees": 21})]),
+        ("clothes the widow", [("Close", {"what": "window"})]),
+        ("open window uh", [("Open", {"what": "window"})]),
+        ("open the widow and turn on radio", [("Open", {"what": "window"}), ("Radio", {"state": "on"})]),
+    ],
+)  # fmt: skip
+def test_understands(understander, text, expected):
+    assert meaning(understander.parse(text)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "...", "what is the weather like", "don't open the window", "i opened the window yesterday",
+     "open", "yesterday", "x" * 10_000, "open " * 2000, "日本語", "the the the the"],
+)  # fmt: skip
+def test_rejects(understander, text):
+    (found,) = understander.parse(text)
+    assert found.rejected
+    assert found.intent == ""
+
+
+def test_slots_carry_their_place(understander):
+    text = "Please, open the BOOT!"
+    slot = understander.parse(text)[0].slots["what"]
+    assert text[slot.start : slot.end] == slot.text == "BOOT"
+    text = "clothes the widow"
+    slot = understander.parse(text)[0].slots["what"]
+    assert (slot.value, text[slot.start : slot.end]) == ("window", "widow")
+    text = "open the window and shut the trunk"
+    second = understander.parse(text)[1].slots["what"]
+    assert text[second.start : second.end] == "trunk"
+
+
+def test_an_alternative_that_fits_is_taken(understander):
+    heard = Hypothesis("weather like is what", alternatives=("open the window",), is_final=True)
+    (found,) = understander.parse(heard)
+    assert found.values == {"what": "window"}
+
+
+def test_confidence_falls_with_distance(understander):
+    sure = understander.parse("open the window")[0].confidence
+    near = understander.parse("open the widow")[0].confidence
+    assert 0.5 < near < sure <= 1.0
+
+
+def test_prefixes(understander):
+    for text, state in (
+        ("", PrefixState.VIABLE),
+        ("open", PrefixState.VIABLE),
+        ("open the window", PrefixState.FINAL),
+        ("set the temperature to twenty", PrefixState.COMPLETE),
+        ("set the temperature to twenty one", PrefixState.COMPLETE),
+        ("weather", PrefixState.DEAD),
+    ):
+        assert understander.prefix(text) is state, text
+
+
+def test_letters_do_without_a_lexicon():
+    understander = Understander(compile_grammar(parse_grammar(GRAMMAR)))
+    assert meaning(understander.parse("opne the sunrof")) == [("Open", {"what": "roof"})]
+    assert understander.parse("what is this")[0].rejected
+
+
+def test_near_misses_can_be_switched_off():
+    settings = UnderstanderSettings(near_misses=False)
+    understander = Understander(compile_grammar(parse_grammar(GRAMMAR)), Sounds(), settings)
+    assert understander.parse("clothes the widow")[0].rejected
