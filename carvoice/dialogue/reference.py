@@ -64,7 +64,7 @@ def with_value(last: Interpretation, value: Value) -> Interpretation | None:
     return None
 
 
-_OPENED_CLOSED = {"open": ("Close", "Open"), "closed": ("Open", "Close")}
+_OPENED_CLOSED: dict[Value, tuple[str, str]] = {"open": ("Close", "Open"), "closed": ("Open", "Close")}
 
 
 def with_state(last: Interpretation, state: Value) -> Interpretation | None:

@@ -1,0 +1,5 @@
+"""``python -m carvoice`` is ``carvoice``."""
+
+from carvoice.cli import main
+
+main()

@@ -1,0 +1,177 @@
+"""Builds the rooms from the settings and connects them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+
+from carvoice.assistant import rooms
+from carvoice.assistant.brain import build_answerer
+from carvoice.assistant.listener import Listener
+from carvoice.config import Config
+from carvoice.dialogue import Dialogue, DialogueRunner, DialogueSettings, Replies, load_acts, playback_to
+from carvoice.dialogue.events import Event, Heard, Input, State, TurnEnded
+from carvoice.errors import CarvoiceError
+from carvoice.grammar.lexicon import Lexicon
+from carvoice.llm import Answerer
+from carvoice.records import Hypothesis, Turn, Zone
+from carvoice.resources import data_path
+from carvoice.trace import Clock
+from carvoice.tts import CachedVoice, Player, Sink
+
+_TYPED_TURN_TIMEOUT_S = 60.0
+
+
+class Assistant:
+    """A running assistant. A context manager: leaving it ends every thread and closes the bus.
+
+    Text goes in through :meth:`say`; sound through the :class:`Listener` of :meth:`listener`.
+
+    Args:
+        config: the settings.
+        on_event: told everything that happens, from the dialogue's thread.
+        loudspeaker: where replies are played; None when :attr:`player` is pulled by a virtual cabin.
+        aloud: False for no voice at all.
+        clock: seconds for the dialogue's time-outs; the stream's where sound is faster than real time.
+
+    Attributes:
+        vehicle: the car's side: bus, state, gate, actuator, simulated car.
+        player: speaks the replies; None when there is no voice.
+        dialogue: the conversation.
+
+    Raises:
+        CarvoiceError: a part cannot be built; its message names it. Nothing is left running.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        on_event: Callable[[Event], None] = lambda event: None,
+        loudspeaker: Sink | None = None,
+        aloud: bool = True,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.config = config
+        self._on_event = on_event
+        self._turns: queue.Queue[Turn] = queue.Queue()
+        self._typing = threading.Event()
+        with ExitStack() as stack:
+            self.lexicon = Lexicon.load()
+            self.automaton = rooms.build_automaton(config.language)
+            self.understander = rooms.build_understander(self.automaton, self.lexicon, config.nlu)
+            self.vehicle = rooms.build_vehicle(config.vehicle, stack)
+            replies = Replies.load(rooms.grammar_folder(config.language) / "replies.yaml")
+            self.answerer: Answerer | None = build_answerer(config.llm)
+            if self.answerer is not None:
+                stack.callback(self.answerer.close)
+            voice = rooms.build_voice(config.tts) if aloud else None
+            self.player: Player | None = None
+            if voice is not None:
+                cached = CachedVoice(voice)
+                self.player = Player(cached, loudspeaker)
+                self.player.volume = config.tts.volume
+                stack.callback(self.player.close)
+            vehicle = self.vehicle
+            self.dialogue = Dialogue(
+                understander=self.understander,
+                planner=vehicle.planner,
+                gate=vehicle.gate,
+                actuator=vehicle.actuator,
+                state=vehicle.state,
+                replies=replies,
+                acts=load_acts(data_path("grammars", "actions.yaml")),
+                answerer=self.answerer,
+                speaker=self.player,
+                settings=self._dialogue_settings(),
+                on_event=self._happened,
+                clock=clock,
+            )
+            if self.player is not None:
+                self.player.on_event = playback_to(self.dialogue)
+            stack.enter_context(DialogueRunner(self.dialogue, clock))
+            self._stack = stack.pop_all()
+
+    def _dialogue_settings(self) -> DialogueSettings:
+        dialogue = self.config.dialogue
+        return replace(
+            DialogueSettings(),
+            open_microphone=not self.config.asr.wake_phrase,
+            confirm_s=dialogue.confirm_timeout_s,
+            follow_up_s=dialogue.follow_up_s,
+            reject_aloud=dialogue.announce_rejected,
+            ask_below=self.config.nlu.min_confidence,
+        )
+
+    def listener(self) -> Listener:
+        """The microphone's way in: front end, recognizer and endpoint, posting to the dialogue.
+
+        Raises:
+            ModelError: the speech model is missing or damaged.
+        """
+        recognizer = rooms.build_recognizer(self.automaton, self.lexicon, self.config.asr)
+        return Listener(
+            rooms.build_front_end(self.config.audio),
+            recognizer.create_stream(),
+            rooms.build_endpointer(self.config.asr),
+            rooms.build_understander(self.automaton, self.lexicon, self.config.nlu),
+            self.post,
+        )
+
+    def post(self, item: Input) -> None:
+        """Hand the dialogue an input; from any thread."""
+        self.dialogue.post(item)
+
+    def say(self, text: str, zone: Zone = Zone.DRIVER, timeout_s: float = _TYPED_TURN_TIMEOUT_S) -> Turn:
+        """Take a typed sentence as if it had been heard, and wait for its turn to end.
+
+        Raises:
+            CarvoiceError: the turn did not end in time.
+        """
+        while not self._turns.empty():
+            self._turns.get_nowait()
+        self._typing.set()
+        started_s = time.monotonic()
+        hypothesis = Hypothesis(text, is_final=True, stability=1.0, source="text")
+        self.post(Heard(hypothesis, zone))
+        try:
+            return self._turns.get(timeout=timeout_s)
+        except queue.Empty:
+            waited_s = time.monotonic() - started_s
+            raise CarvoiceError(f"no end of the turn after {waited_s:.0f} s for: {text}") from None
+        finally:
+            self._typing.clear()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being worked on or said."""
+        dialogue = self.dialogue
+        speaking = self.player is not None and self.player.is_speaking
+        return speaking or dialogue.has_pending or dialogue.state in (State.THINKING, State.SPEAKING)
+
+    def tick(self) -> None:
+        """The clock given to the constructor has moved on: look at the time-outs."""
+        with self.dialogue.wake_up:
+            self.dialogue.wake_up.notify_all()
+
+    def close(self) -> None:
+        """Stop the dialogue, the voice, the simulated car and the bus."""
+        self._stack.close()
+
+    def __enter__(self) -> Assistant:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _happened(self, event: Event) -> None:
+        if isinstance(event, TurnEnded) and self._typing.is_set():
+            self._turns.put(event.turn)
+        self._on_event(event)

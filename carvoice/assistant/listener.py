@@ -1,0 +1,187 @@
+"""From microphone blocks to what was heard: front end, speech gate, recognizer, endpoint."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from carvoice.asr.endpoint import Endpoint, Endpointer
+from carvoice.asr.recognizer import RecognizerStream
+from carvoice.audio import FrontEnd
+from carvoice.dialogue.events import Heard, Input, SpeechBegan, SpeechEnded
+from carvoice.records import (
+    SAMPLE_RATE_HZ,
+    AudioBlock,
+    FloatArray,
+    PrefixState,
+    Span,
+    Zone,
+)
+from carvoice.trace import Clock
+
+_PRE_ROLL_S = 0.4
+_FRAMES_KEPT = 200
+_ZONES = dict(enumerate((Zone.DRIVER, Zone.PASSENGER, Zone.REAR_LEFT, Zone.REAR_RIGHT)))
+
+
+class PrefixParser(Protocol):
+    """Says what a word prefix is to the grammar (:class:`carvoice.nlu.Understander`)."""
+
+    def prefix(self, text: str) -> PrefixState:
+        """Dead, viable, complete or final."""
+        ...
+
+
+class SpeechGate:
+    """Opens when enough of the last frames hold speech, so that a click does not.
+
+    Args:
+        on: probability from which a frame counts as speech.
+        needed: frames with speech that open it.
+        within: out of so many.
+    """
+
+    def __init__(self, on: float = 0.5, needed: int = 6, within: int = 12) -> None:
+        self._on = on
+        self._needed = needed
+        self._recent: deque[bool] = deque(maxlen=within)
+
+    def update(self, speech: FloatArray) -> bool:
+        """Take the probabilities of the next 10 ms frames; whether speech has begun by now."""
+        opened = False
+        for probability in speech:
+            self._recent.append(bool(probability >= self._on))
+            opened = opened or sum(self._recent) >= self._needed
+        return opened
+
+    def reset(self) -> None:
+        """Forget the frames."""
+        self._recent.clear()
+
+
+class Listener:
+    """Hears blocks, posts what a dialogue needs to know. One thread at a time.
+
+    The recognizer runs only while there is speech, from a little before it began: cabin noise costs
+    nothing and cannot become words.
+
+    Args:
+        front_end: cancels echo, suppresses noise, tells speech from noise.
+        stream: of the recognizer.
+        endpointer: decides when a command is over.
+        parser: what the words so far are to the grammar.
+        post: takes the events, in order.
+        clock: monotonic seconds, for the spans only; decisions rest on the stream clock.
+    """
+
+    def __init__(
+        self,
+        front_end: FrontEnd,
+        stream: RecognizerStream,
+        endpointer: Endpointer,
+        parser: PrefixParser,
+        post: Callable[[Input], None],
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._front_end = front_end
+        self._stream = stream
+        self._endpointer = endpointer
+        self._parser = parser
+        self._post = post
+        self._clock = clock
+        self._gate = SpeechGate()
+        self._pre_roll: deque[tuple[FloatArray, FloatArray]] = deque()
+        self._pre_roll_n = 0
+        self._position = 0
+        self._in_speech = False
+        self._trace_id = ""
+        self._said = ""
+        self._frame_ms: deque[float] = deque(maxlen=_FRAMES_KEPT)
+
+    @property
+    def now_s(self) -> float:
+        """Stream time of the last sample that left the front end."""
+        return self._position / SAMPLE_RATE_HZ
+
+    @property
+    def in_speech(self) -> bool:
+        """Whether an utterance is being heard."""
+        return self._in_speech
+
+    def hear(self, block: AudioBlock) -> None:
+        """Take a block from the microphone."""
+        started_s = self._clock()
+        out = self._front_end.process(block.near, block.far)
+        frames = len(out)
+        if frames == 0:
+            return
+        self._frame_ms.append((self._clock() - started_s) * 1e3 / frames)
+        self._position += len(out.asr)
+        if not self._in_speech:
+            self._remember(out.asr, out.speech)
+            if not self._gate.update(out.speech):
+                return
+            sound, speech = self._begin()
+        else:
+            sound, speech = out.asr, out.speech
+        self._stream.accept(sound)
+        self._report_partial()
+        prefix_s = self._clock()
+        endpoint = self._endpointer.update(speech, self._prefix)
+        if endpoint is not None:
+            self._end(endpoint, _ZONES.get(int(out.zone[-1]), Zone.UNKNOWN), prefix_s)
+
+    def _begin(self) -> tuple[FloatArray, FloatArray]:
+        """Open an utterance with what was heard just before."""
+        sound = np.concatenate([piece for piece, _ in self._pre_roll])
+        speech = np.concatenate([probabilities for _, probabilities in self._pre_roll])
+        self._pre_roll.clear()
+        self._pre_roll_n = 0
+        start_s = self.now_s - len(sound) / SAMPLE_RATE_HZ
+        self._stream.reset(start_s)
+        self._endpointer.reset(start_s)
+        self._in_speech = True
+        self._said = ""
+        self._trace_id = uuid.uuid4().hex[:16]
+        self._post(SpeechBegan())
+        return sound, speech
+
+    def _prefix(self) -> PrefixState:
+        """What the words so far are, with all the sound decoded (not only what the model has let out)."""
+        text = self._stream.preview().text
+        return self._parser.prefix(text) if text else PrefixState.VIABLE
+
+    def _report_partial(self) -> None:
+        partial = self._stream.partial()
+        if partial.text != self._said:
+            self._said = partial.text
+            self._post(Heard(partial, trace_id=self._trace_id))
+
+    def _end(self, endpoint: Endpoint, zone: Zone, since_s: float) -> None:
+        final = self._stream.finish()
+        asr_ms = (self._clock() - since_s) * 1e3
+        self._in_speech = False
+        self._gate.reset()
+        self._post(SpeechEnded())
+        if endpoint.speech_end_s is None:
+            return
+        waited_ms = (endpoint.decided_s - endpoint.speech_end_s) * 1e3
+        spans = (
+            Span("front_end", since_s, float(np.percentile(self._frame_ms, 95))),
+            Span("endpoint", since_s - waited_ms / 1e3, waited_ms),
+            Span("asr", since_s, asr_ms),
+        )
+        final = replace(final, speech_end_s=endpoint.speech_end_s)
+        self._post(Heard(final, zone, spans, self._trace_id))
+
+    def _remember(self, sound: FloatArray, speech: FloatArray) -> None:
+        self._pre_roll.append((sound, speech))
+        self._pre_roll_n += len(sound)
+        while self._pre_roll_n - len(self._pre_roll[0][0]) >= _PRE_ROLL_S * SAMPLE_RATE_HZ:
+            self._pre_roll_n -= len(self._pre_roll.popleft()[0])

@@ -1,0 +1,190 @@
+"""Builds each room from its section of the settings."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from carvoice.asr.endpoint import Endpointer, EndpointSettings
+from carvoice.asr.grammar_recognizer import GrammarRecognizer
+from carvoice.asr.models import Model, embedded_model, load_model
+from carvoice.audio import FrontEnd, FrontEndSettings
+from carvoice.config import AsrConfig, AudioConfig, LanguageConfig, NluConfig, TtsConfig, VehicleConfig
+from carvoice.errors import CarError, ConfigError
+from carvoice.grammar import Automaton, compile_grammar, load_grammar
+from carvoice.grammar.lexicon import Lexicon
+from carvoice.nlu import Understander, UnderstanderSettings
+from carvoice.records import Value
+from carvoice.resources import data_path
+from carvoice.tts import EspeakVoice, SherpaVoice, Voice
+from carvoice.vehicle.actuator import Actuator, ActuatorSettings
+from carvoice.vehicle.bus import Bus
+from carvoice.vehicle.car import Car
+from carvoice.vehicle.gate import Gate
+from carvoice.vehicle.planner import Actions, Planner
+from carvoice.vehicle.policy import Policy
+from carvoice.vehicle.simulator import Scenario, SimulatedCar
+from carvoice.vehicle.state import CarState
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """Everything on the car's side of the dialogue."""
+
+    car: Car
+    bus: Bus
+    state: CarState
+    gate: Gate
+    actuator: Actuator
+    planner: Planner
+    actions: Actions
+    simulated: SimulatedCar | None
+
+    def set_simulated(self, path: str, value: Value, timeout_s: float = 2.0) -> None:
+        """Set a signal of the simulated car, and wait until its status has reached us.
+
+        Raises:
+            CarError: there is no simulated car here, no such signal, or no status of it came.
+        """
+        if self.simulated is None:
+            raise CarError(f"{path}: the car on {self.bus.raw.channel_info} is not simulated here")
+        self.simulated.set(path, value)
+        if not self.state.wait(lambda: self._shows(path, value), timeout_s):
+            raise CarError(f"{path} = {value}: the simulated car did not report it within {timeout_s:g} s")
+
+    def _shows(self, path: str, value: Value) -> bool:
+        reading = self.state.get(path)
+        if reading is None or isinstance(value, str) or isinstance(reading.value, str):
+            return reading is not None and reading.value == value
+        return abs(reading.value - value) <= self.car.find(path).tolerance + 1e-9
+
+    def wait_until_known(self, timeout_s: float = 2.0) -> bool:
+        """Wait until every message of the car was seen once; False if some never came."""
+        wanted = [path for path, node in self.car.nodes.items() if node.read is not None]
+        return self.state.wait(lambda: all(self.state.get(path) for path in wanted), timeout_s)
+
+
+def car_path(config: VehicleConfig) -> Path:
+    """The car file: a shipped car by name, or a path."""
+    shipped = data_path("cars", config.car, f"{config.car}.toml")
+    return shipped if shipped.is_file() else Path(config.car)
+
+
+def is_simulated(config: VehicleConfig) -> bool:
+    """Whether this process plays the car too."""
+    return config.simulate == "yes" or (config.simulate == "auto" and config.interface == "virtual")
+
+
+def build_vehicle(config: VehicleConfig, stack: ExitStack) -> Vehicle:
+    """Load the car, open the bus, start the simulated car if one is wanted.
+
+    Raises:
+        CarError: the car file, its DBC or its rules are wrong.
+        BusError: the bus cannot be opened.
+    """
+    path = car_path(config)
+    car = Car.load(path)
+    rules = path.parent / "rules.toml"
+    policy = Policy.load(rules, car)
+    bus = stack.enter_context(Bus.open(config.interface, config.channel, **config.options))
+    state = CarState(car)
+    bus.feed(state)
+    gate = Gate(car, policy)
+    status_s = config.status_timeout_ms / 1e3
+    waits = ActuatorSettings(status_s=status_s, refusal_s=min(ActuatorSettings().refusal_s, status_s))
+    actuator = Actuator(bus, car, state, gate, settings=waits)
+    actions = Actions.load(data_path("grammars", "actions.yaml"))
+    simulated = None
+    if is_simulated(config):
+        other_end = stack.enter_context(Bus.open(config.interface, config.channel, **config.options))
+        scenario = Scenario.load(_scenario_path(config, path), car) if config.scenario else None
+        simulated = SimulatedCar(car, other_end, scenario)
+        simulated.start()
+        stack.callback(simulated.stop)
+    return Vehicle(car, bus, state, gate, actuator, Planner(car, actions, policy), actions, simulated)
+
+
+def _scenario_path(config: VehicleConfig, car: Path) -> Path:
+    shipped = car.parent / "scenarios" / f"{config.scenario}.toml"
+    return shipped if shipped.is_file() else Path(config.scenario)
+
+
+def grammar_folder(config: LanguageConfig) -> Path:
+    """Folder of the language's shipped grammar.
+
+    Raises:
+        ConfigError: there is none for this language.
+    """
+    folder = data_path("grammars", config.code)
+    if not folder.is_dir():
+        known = ", ".join(sorted(p.name for p in data_path("grammars").iterdir() if p.is_dir()))
+        raise ConfigError(f"language.code = '{config.code}': no such grammar; there are: {known}")
+    return folder
+
+
+def build_automaton(config: LanguageConfig) -> Automaton:
+    """Compile the grammar, or take it from the cache.
+
+    Raises:
+        GrammarError: a file is missing or wrong; it names file, line and column.
+    """
+    grammar = load_grammar(grammar_folder(config), *config.grammars, language=config.code)
+    return compile_grammar(grammar)
+
+
+def build_understander(automaton: Automaton, lexicon: Lexicon, config: NluConfig) -> Understander:
+    """The parser of what was heard."""
+    return Understander(automaton, lexicon, UnderstanderSettings(reject_below=config.min_confidence))
+
+
+def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) -> GrammarRecognizer:
+    """The embedded recognizer over the grammar.
+
+    Raises:
+        ModelError: the model is missing or damaged.
+    """
+    return GrammarRecognizer(automaton.acceptor(), find_asr_model(config), lexicon, threads=config.threads)
+
+
+def find_asr_model(config: AsrConfig) -> Model:
+    """The speech model: a shipped one by name, or a folder.
+
+    Raises:
+        ModelError: there is none, or it is damaged.
+    """
+    folder = Path(config.model)
+    return load_model(folder) if folder.is_dir() else embedded_model(config.model)
+
+
+def build_endpointer(config: AsrConfig) -> Endpointer:
+    """The end-of-command decision."""
+    final_ms, incomplete_ms = config.endpoint_complete_ms, config.endpoint_incomplete_ms
+    between_ms = (2 * final_ms + incomplete_ms) // 3
+    return Endpointer(
+        EndpointSettings(final_ms=final_ms, extendable_ms=between_ms, incomplete_ms=incomplete_ms)
+    )
+
+
+def build_front_end(config: AudioConfig) -> FrontEnd:
+    """The audio chain for one microphone."""
+    return FrontEnd(
+        FrontEndSettings(
+            cancel_echo=config.echo_cancellation,
+            suppress_echo=config.echo_cancellation,
+            suppress_noise=config.noise_suppression,
+        )
+    )
+
+
+def build_voice(config: TtsConfig) -> Voice | None:
+    """The voice of the replies; None when it is switched off.
+
+    Raises:
+        VoiceError: the voice's folder is missing or not a sherpa-onnx voice.
+    """
+    if config.voice == "none":
+        return None
+    if config.voice == "espeak":
+        return EspeakVoice(rate_wpm=config.rate_wpm)
+    return SherpaVoice(Path(config.voice))

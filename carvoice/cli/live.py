@@ -1,0 +1,249 @@
+"""Shows an assistant at work: the transcript as it grows, each turn when it ends."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from carvoice.assistant import Assistant
+from carvoice.assistant.capture import Capture
+from carvoice.assistant.listener import Listener
+from carvoice.audio.cabin import VirtualCabin
+from carvoice.audio.devices import MicrophoneSource, SpeakerSink, read_wav
+from carvoice.cli.app import console
+from carvoice.cli.jsonlines import event_json
+from carvoice.cli.view import partial_view, turn_view
+from carvoice.config import Config
+from carvoice.dialogue.events import Event, Partial, TurnEnded
+from carvoice.errors import CarvoiceError
+from carvoice.records import FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Turn
+
+
+class Display(Protocol):
+    """Shows events as they come; called from several threads, one at a time."""
+
+    def title(self, text: str) -> None:
+        """What the turns from now on are about."""
+
+    def event(self, event: Event) -> None:
+        """Show an event."""
+
+
+class JsonDisplay:
+    """One JSON line per event."""
+
+    def __init__(self) -> None:
+        self._title = ""
+
+    def title(self, text: str) -> None:
+        """Sent along with every event."""
+        self._title = text
+
+    def event(self, event: Event) -> None:
+        """Print the event."""
+        typer.echo(event_json(event, scene=self._title) if self._title else event_json(event))
+
+
+class TerminalDisplay:
+    """A live line for the partial transcript, a panel for each finished turn."""
+
+    def __init__(self, live: Live, terminal: Console) -> None:
+        self._live = live
+        self._console = terminal
+        self._title = ""
+
+    def title(self, text: str) -> None:
+        """Written on the panels."""
+        self._title = text
+
+    def event(self, event: Event) -> None:
+        """Show partials and turns; other events are part of a turn."""
+        if isinstance(event, Partial):
+            hypothesis = event.hypothesis
+            self._live.update(partial_view(self._title, hypothesis.text, hypothesis.stability), refresh=True)
+        elif isinstance(event, TurnEnded):
+            self._live.update("", refresh=True)
+            self._console.print(turn_view(self._title, event.turn))
+
+
+@contextmanager
+def display(json: bool, terminal: Console = console) -> Iterator[Display]:
+    """The display for a run."""
+    if json:
+        yield JsonDisplay()
+        return
+    with Live(console=terminal, auto_refresh=False, transient=True) as live:
+        yield TerminalDisplay(live, terminal)
+
+
+class Errors:
+    """Keeps the first error of the capture threads for the main thread to raise."""
+
+    def __init__(self) -> None:
+        self.happened = threading.Event()
+        self._first: Exception | None = None
+
+    def __call__(self, error: Exception) -> None:
+        """Take an error."""
+        self._first = self._first or error
+        self.happened.set()
+
+    def check(self) -> None:
+        """Raise the first error, if there was one."""
+        if self._first is not None:
+            raise self._first
+
+
+def run_microphone(settings: Config, json: bool) -> None:
+    """Run on the microphone until interrupted.
+
+    Raises:
+        AudioError: there is no such device, or PyAudio is missing.
+    """
+    audio = settings.audio
+    speaker = None if audio.output == "none" else SpeakerSink(_device(audio.output))
+    source = MicrophoneSource(_device(audio.input), far=speaker, block_ms=audio.block_ms)
+    errors = Errors()
+    with display(json) as shown, Assistant(settings, on_event=shown.event, loudspeaker=speaker) as assistant:
+        capture = Capture(source, assistant.listener().hear, on_error=errors)
+        capture.start()
+        if not json:
+            console.print("Listening. Press Ctrl-C to stop.")
+        try:
+            errors.happened.wait()
+            errors.check()
+        finally:
+            capture.stop()
+
+
+def run_recordings(settings: Config, recordings: list[Path], json: bool, speed: float = 0.0) -> list[Turn]:
+    """Play recordings to the assistant in a virtual cabin; returns its turns.
+
+    Raises:
+        AudioError: a recording cannot be read.
+    """
+    sounds = [(path.name, read_wav(path)) for path in recordings]
+    turns: list[Turn] = []
+    with display(json) as shown, cabin_session(settings, shown.event, speed) as session:
+        for name, sound in sounds:
+            shown.title(name)
+            turns += session.speak(sound)
+    return turns
+
+
+class CabinSession:
+    """An assistant in a virtual cabin, with a driver who speaks when told."""
+
+    def __init__(
+        self,
+        assistant: Assistant,
+        listener: Listener,
+        cabin: VirtualCabin,
+        events: queue.Queue[Event],
+        errors: Errors,
+    ) -> None:
+        self.assistant = assistant
+        self._listener = listener
+        self.cabin = cabin
+        self.on_block: Callable[[AudioBlock], None] = lambda block: None
+        self._events = events
+        self._errors = errors
+
+    def speak(self, sound: np.ndarray, *, wait: bool = True, settle_s: float = 0.8) -> list[Turn]:
+        """Let the driver say something, and wait until nothing more comes of it.
+
+        Args:
+            sound: float32 (n,), 16 kHz.
+            wait: also for the reply to be spoken.
+            settle_s: stream time after the speech in which a turn must have begun.
+
+        Returns:
+            The turns that ended meanwhile.
+        """
+        begin_s = self.cabin.now_s + len(sound) / SAMPLE_RATE_HZ
+        self.cabin.speak(sound)
+        turns: list[Turn] = []
+        while True:
+            self._errors.check()
+            try:
+                event = self._events.get(timeout=0.02)
+            except queue.Empty:
+                event = None
+            if isinstance(event, TurnEnded):
+                turns.append(event.turn)
+            if event is None and self._is_quiet(begin_s + settle_s, wait):
+                return turns
+
+    def _is_quiet(self, after_s: float, wait: bool) -> bool:
+        if self.cabin.driver_is_speaking or self._listener.now_s < after_s:
+            return False
+        if self._listener.in_speech:
+            return False
+        if self.assistant.is_busy:
+            player = self.assistant.player
+            return not wait and player is not None and player.progress_s > 0.3
+        return True
+
+
+@contextmanager
+def cabin_session(
+    settings: Config, on_event: Callable[[Event], None], speed: float
+) -> Iterator[CabinSession]:
+    """Run an assistant in a virtual cabin.
+
+    Args:
+        settings: the settings.
+        on_event: told everything.
+        speed: times real time; 0 for as fast as it goes.
+    """
+    events: queue.Queue[Event] = queue.Queue()
+    errors = Errors()
+    cabin = VirtualCabin(settings.audio.block_ms * FRAME_SAMPLES // 10)
+
+    def tell(event: Event) -> None:
+        on_event(event)
+        events.put(event)
+
+    with Assistant(settings, on_event=tell, clock=lambda: cabin.now_s) as assistant:
+        player = assistant.player
+        listener = assistant.listener()
+
+        session = CabinSession(assistant, listener, cabin, events, errors)
+
+        def hear(block: AudioBlock) -> None:
+            session.on_block(block)
+            listener.hear(block)
+            assistant.tick()
+
+        if player is not None:
+
+            def pull(count: int) -> np.ndarray:
+                player.wait_ready(count, timeout_s=1.0)
+                return player.pull(count)
+
+            cabin.loudspeaker = pull
+        assistant.vehicle.wait_until_known()
+        capture = Capture(cabin, hear, speed=speed, on_error=errors)
+        capture.start()
+        try:
+            yield session
+        finally:
+            capture.stop()
+
+
+def transcribe(settings: Config, recordings: list[Path], json: bool) -> None:
+    """Print what is heard, without acting on it."""
+    raise CarvoiceError("not yet")
+
+
+def _device(name: str) -> str | None:
+    return None if name == "default" else name
