@@ -136,14 +136,13 @@ def signal_of(path: str) -> str:
     return PLACEHOLDER.sub(r"{\2}", path)
 
 
-def paths_of(path: str, driver_position: str = "LEFT") -> list[str]:
-    """All VSS paths that a step's path can become."""
+def paths_of(path: str) -> list[str]:
+    """All paths that a step's path can become, left and right not yet resolved."""
     found = [path]
-    sides = actions()["sides"][driver_position]
     for placeholder in PLACEHOLDER.finditer(path):
         instances = {i for entries in actions()["tables"][placeholder[2]].values() for i in entries}
         found = [one.replace(placeholder[0], instance) for one in found for instance in sorted(instances)]
-    return sorted({".".join(sides.get(part, part) for part in one.split(".")) for one in found})
+    return sorted(found)
 
 
 def counts(language: str) -> dict[str, int]:
