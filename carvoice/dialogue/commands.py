@@ -115,6 +115,17 @@ class Commander:
                 return Outcome(self._cannot(interpretation, error))
         return self.perform(interpretation, actions, trace, confirmed=confirmed, only_judge=only_judge)
 
+    def reaches_elsewhere(self, command: Interpretation, other: Interpretation, zone: Zone) -> bool:
+        """Whether two commands concern different signals; False when one of them cannot be planned."""
+        try:
+            first, second = (
+                {action.path for action in self._planner.plan(reading, self._state, zone, reading.source)}
+                for reading in (command, other)
+            )
+        except CarError:
+            return False
+        return first != second
+
     def perform(
         self,
         interpretation: Interpretation,

@@ -376,13 +376,15 @@ class Conversation:
             base = self._memory.last.interpretation
         else:
             return Response(Reply(self._replies.system("nothing_to_continue"), "rejected"))
-        meant = self._changed(act, base, said.values)
+        meant = self._changed(act, base, said.values, zone)
         if meant is None:
             return Response(Reply(self._replies.system("nothing_to_continue"), "rejected"))
         self.drop()
         return self._carry_out(Command(replace(meant, text=said.text), zone), trace)
 
-    def _changed(self, act: str, base: Interpretation, values: Mapping[str, Value]) -> Interpretation | None:
+    def _changed(
+        self, act: str, base: Interpretation, values: Mapping[str, Value], zone: Zone
+    ) -> Interpretation | None:
         if act == "more":
             return reference.more(base, values.get("size"))
         if act == "less":
@@ -391,14 +393,14 @@ class Conversation:
             return reference.with_value(base, values["value"]) if "value" in values else None
         if act == "other_state":
             return reference.with_state(base, values["state"]) if "state" in values else None
-        zone = values.get("zone", "other")
-        if (
-            zone == "other"
-            and "zone" not in base.slots
-            and (other := reference.other_reading(base)) is not None
-        ):
+        return self._elsewhere(base, values.get("zone", "other"), zone)
+
+    def _elsewhere(self, base: Interpretation, place: Value, zone: Zone) -> Interpretation | None:
+        """The command for another place, or its other reading; None if it has no places."""
+        if place == "other" and "zone" not in base.slots and (other := reference.other_reading(base)):
             return other
-        return reference.for_zone(base, zone)
+        meant = reference.for_zone(base, place)
+        return meant if self._commander.reaches_elsewhere(base, meant, zone) else None
 
     def _moment(self) -> dict[str, str]:
         now = self._now()

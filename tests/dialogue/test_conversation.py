@@ -61,6 +61,13 @@ def test_the_other_one(scene) -> None:
     assert paths(scene) == ["Window.driver", "Window.passenger"]
 
 
+def test_what_has_no_places_is_not_done_twice(scene) -> None:
+    scene.say("call anna")
+    scene.wait(3)
+    assert scene.say("the other one") == "I don't know what to change. Say it in full, please."
+    assert paths(scene) == ["Phone"]
+
+
 def test_references_without_anything_before(scene) -> None:
     for text in ("more", "the other one", "no make it twenty three"):
         assert scene.say(text) == "I don't know what to change. Say it in full, please."
