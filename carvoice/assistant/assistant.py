@@ -67,9 +67,9 @@ class Assistant:
             self.understander = rooms.build_understander(self.automaton, self.lexicon, config.nlu)
             self.vehicle = rooms.build_vehicle(config.vehicle, stack)
             replies = Replies.load(rooms.grammar_folder(config.language) / "replies.yaml")
-            self.answerer: Answerer | None = build_answerer(config.llm)
-            if self.answerer is not None:
-                stack.callback(self.answerer.close)
+            manual = rooms.car_path(config.vehicle).parent / "manual"
+            self.answerer: Answerer = build_answerer(config.llm, manual, replies.system("no_language_model"))
+            stack.callback(self.answerer.close)
             voice = rooms.build_voice(config.tts) if aloud else None
             self.player: Player | None = None
             if voice is not None:

@@ -14,7 +14,7 @@ from carvoice.llm.manual import Manual, ManualTier
 from carvoice.llm.prompt import system_prompt
 from carvoice.llm.remote import Deployment, Limits
 from carvoice.llm.router import Router, RouterSettings
-from carvoice.llm.tiered import TieredAnswerer
+from carvoice.llm.tiered import UNAVAILABLE, TieredAnswerer
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class AnswerSettings:
         max_tokens: longest answer.
         first_token_timeout_s: a tier silent for longer is given up.
         total_timeout_s: longest time for an answer.
+        unavailable: said when no tier knows an answer.
         car_facts: what never changes about the car, told to the models ("make": "...").
     """
 
@@ -57,6 +58,7 @@ class AnswerSettings:
     max_tokens: int = 160
     first_token_timeout_s: float = 4.0
     total_timeout_s: float = 20.0
+    unavailable: str = UNAVAILABLE
     car_facts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -108,4 +110,5 @@ def build_answerer(settings: AnswerSettings) -> TieredAnswerer:
             limits=limits,
         )
         tiers.append(Router(settings.remotes, system, router))
-    return TieredAnswerer(tiers, learn=cache.learn if cache is not None else None)
+    learn = cache.learn if cache is not None else None
+    return TieredAnswerer(tiers, learn=learn, unavailable=settings.unavailable)
