@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from carvoice.llm.answer import IntentTool, Tier
-from carvoice.llm.cache import CacheTier, SemanticCache
 from carvoice.llm.engine import EngineSettings
 from carvoice.llm.local import LocalLimits, LocalTier
-from carvoice.llm.manual import Manual, ManualTier
 from carvoice.llm.prompt import system_prompt
 from carvoice.llm.remote import Deployment, Limits
 from carvoice.llm.router import Router, RouterSettings
@@ -73,9 +71,13 @@ def build_answerer(settings: AnswerSettings) -> TieredAnswerer:
     tiers: list[Tier] = []
     system = system_prompt(settings.car_facts)
     if settings.manual is not None:
+        from carvoice.llm.manual import Manual, ManualTier
+
         tiers.append(ManualTier(Manual(settings.manual)))
     cache = None
     if settings.cache and (settings.model is not None or settings.remotes):
+        from carvoice.llm.cache import CacheTier, SemanticCache
+
         cache = SemanticCache(settings.cache_path)
         tiers.append(CacheTier(cache))
     if settings.model is not None:

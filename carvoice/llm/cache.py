@@ -30,9 +30,9 @@ CREATE TABLE IF NOT EXISTS answers (
 """
 # The moment, the place, the car, the people in it, or words that point back into the conversation.
 _MOMENT = (
-    "now|today|tonight|tomorrow|yesterday|current(?:ly)?|at the moment|next|last|latest|recent(?:ly)?|still|yet|"
-    "already|this (?:week|month|year|morning|evening|weekend)|news|weather|forecast|what time|what day|the date|"
-    "the time|how late|temperature (?:outside|inside)|traffic|prices?|score"
+    "now|today|tonight|tomorrow|yesterday|current(?:ly)?|at the moment|next|last|latest|recent(?:ly)?|still|"
+    "yet|already|this (?:week|month|year|morning|evening|weekend)|news|weather|forecast|what time|what day|"
+    "the date|the time|how late|temperature (?:outside|inside)|traffic|prices?|score"
 )
 _PLACE = (
     "here|near|nearby|nearest|closest|around|away|arrive|eta|get there|on the way|route|we are|are we|am i|"

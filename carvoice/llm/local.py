@@ -212,7 +212,7 @@ class LocalTier:
         if self._closed:
             return
         try:
-            _check_memory(self._settings)
+            _check(self._settings)
         except ModelError as error:
             self._failure = str(error)
             _log.error("%s", error)
@@ -296,14 +296,16 @@ def _tool_prompt(tools: Sequence[IntentTool]) -> str:
     )
 
 
-def _check_memory(settings: EngineSettings) -> None:
-    """Refuse a model that would push the rest of the car's software out of memory."""
+def _check(settings: EngineSettings) -> None:
+    """Refuse a model that is not there, or that would push the car's other software out of memory."""
+    if not settings.model_path.is_file():
+        raise ModelError(f"no model file {settings.model_path}")
+    needed = settings.model_path.stat().st_size * _MEMORY_MARGIN
     try:
-        needed = settings.model_path.stat().st_size * _MEMORY_MARGIN
         with open("/proc/meminfo", encoding="ascii") as lines:
             free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
-        return  # no such file is the worker's to report; no /proc is no reason to refuse
+        return  # not Linux: nothing known, nothing refused
     if needed > free:
         raise ModelError(
             f"{settings.model_path} needs about {needed / 1e6:.0f} MB of memory, {free / 1e6:.0f} are free; "

@@ -9,7 +9,9 @@ is good enough; the share of the question's information that the passage covers 
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +31,9 @@ from carvoice.llm.text import content_stems
 _MAX_PASSAGE_WORDS = 120
 _HEADING_WEIGHT = 2  # a heading's words count this often
 _MIN_SPELLING = 82.0
-_MIN_SPELLING_SAME_SOUND = 50.0
+_MIN_SPELLING_SAME_SOUND = 60.0
+# "How do I ...", "my tyres", "the car": more often for the manual than "who ..." or "what is ...".
+_OWN_CAR = re.compile(r"\b(?:i|my|me|we|our|the car|this car)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,12 @@ class Manual:
         ]
         self._bm25 = BM25Okapi(documents)
         self._terms = [frozenset(document) for document in documents]
+        # Lucene's idf is never negative; the library's is for words that most passages have.
+        spread = Counter(term for terms in self._terms for term in terms)
+        self._bm25.idf = {
+            term: math.log(1 + (len(documents) - count + 0.5) / (count + 0.5))
+            for term, count in spread.items()
+        }
         self._vocabulary = sorted(set().union(*self._terms))
         self._known = frozenset(self._vocabulary)
         self._by_sound: dict[str, list[str]] = {}
@@ -126,7 +136,7 @@ class Manual:
         """Words of the manual that a word of the question may mean, each with a weight 0..1."""
         if word in self._known:
             return [(word, 1.0)]
-        if word[:1].isdigit() or len(word) < 3:
+        if word[:1].isdigit() or len(word) < 4:
             return []
         meant: dict[str, float] = {}
         for term, likeness, _ in process.extract(
@@ -146,6 +156,7 @@ class ManualTier:
         manual: the index.
         min_coverage: quote a passage that covers at least this share of the question; chosen with
             ``bench/llm_manual.py``.
+        own_car_bonus: so much less is enough for a question about "I", "my" or "the car".
         hint_coverage: a passage between this and ``min_coverage`` is handed to the model as reference.
         max_words: quote at most about this many words; the rest can be asked for.
     """
@@ -153,17 +164,24 @@ class ManualTier:
     name = "manual"
 
     def __init__(
-        self, manual: Manual, min_coverage: float = 0.75, hint_coverage: float = 0.4, max_words: int = 60
+        self,
+        manual: Manual,
+        min_coverage: float = 0.65,
+        own_car_bonus: float = 0.1,
+        *,
+        hint_coverage: float = 0.4,
+        max_words: int = 60,
     ) -> None:
         self._manual = manual
         self._min_coverage = min_coverage
+        self._own_car_bonus = own_car_bonus
         self._hint_coverage = hint_coverage
         self._max_words = max_words
 
     def answer(self, question: str, context: AnswerContext, cancel: Cancel, draft: Draft) -> Iterator[str]:
         """Quote the best passage, or leave what was found to the next tiers as reference."""
         found = self._manual.search(question)
-        if found and found[0].coverage >= self._min_coverage:
+        if found and found[0].coverage >= self.needed_coverage(question):
             passage = found[0].passage
             draft.source = f"{passage.heading} ({passage.path.name}:{passage.line})"
             yield f"The manual says, under {passage.heading.rsplit(' > ', 1)[-1]}: "
@@ -175,6 +193,10 @@ class ManualTier:
                 for hit in found
                 if hit.coverage >= self._hint_coverage
             )
+
+    def needed_coverage(self, question: str) -> float:
+        """The coverage from which on a passage is quoted."""
+        return self._min_coverage - (self._own_car_bonus if _OWN_CAR.search(question) else 0.0)
 
     def close(self) -> None:
         """Nothing to free."""

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from carvoice.llm import AnswerContext, TieredAnswerer
+from carvoice.llm.cache import CacheTier, SemanticCache, is_timeless, likeness, meaning
+from carvoice.records import AnswerRecord
+
+ANSWERED = AnswerRecord("answered", "local", "tiny")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "why is the sky blue",
+        "what is the capital of france",
+        "can you tell me who wrote hamlet",
+        "how many legs does a spider have",
+    ],
+)
+def test_timeless(question: str) -> None:
+    assert is_timeless(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "what's the weather today",
+        "how much fuel is left in the tank",
+        "what time is it",
+        "how far can i still drive",
+        "is the window open",
+        "who won the last election",
+        "where is the nearest charging station",
+        "why does it do that",
+        "and what about him",
+        "tell me a joke",
+        "what is my name",
+        "what",
+    ],
+)
+def test_depends_on_the_moment(question: str) -> None:
+    assert not is_timeless(question)
+
+
+def test_what_the_car_reports_is_never_timeless() -> None:
+    assert is_timeless("what does altitude do to engines")
+    assert not is_timeless("what does altitude do to engines", AnswerContext(car_state={"altitude": "300 m"}))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("what is the capital of france", "what's france's capital"),
+        ("can you tell me what the capital of france is", "what is the capital of france"),
+        ("who wrote hamlet", "do you know who wrote hamlet"),
+        ("why is the sky blue", "please tell me why the sky is blue"),
+    ],
+)
+def test_the_same_question_in_other_words(one: str, other: str) -> None:
+    assert likeness(meaning(one), meaning(other)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("what is the capital of austria", "what is the capital of australia"),
+        ("who wrote hamlet", "when was hamlet written"),
+        ("how old is the moon", "how far is the moon"),
+        ("what is 15 times 3", "what is 15 times 4"),
+        ("can dogs eat grapes", "why can dogs not eat grapes"),
+        ("which birds can fly", "which birds can not fly"),
+        ("what is the largest planet", "what is the second largest planet"),
+        ("how many people live in new york", "how many people live in new york state"),
+        ("does the earth orbit the sun", "does the sun orbit the earth"),
+    ],
+)
+def test_another_question_in_nearly_the_same_words(one: str, other: str) -> None:
+    assert likeness(meaning(one), meaning(other)) < 0.95
+
+
+def test_a_hit_and_a_miss() -> None:
+    cache = SemanticCache()
+    cache.put("What is the capital of France", "Paris.", "tiny")
+    hit = cache.look_up("do you know what france's capital is")
+    assert hit is not None
+    assert (hit.answer, hit.model, hit.likeness) == ("Paris.", "tiny", 1.0)
+    assert cache.look_up("what is the capital of spain") is None
+
+
+def test_answers_outlive_the_process_and_a_damaged_file_is_no_obstacle(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "answers.sqlite"
+    cache = SemanticCache(path)
+    cache.put("why is the sky blue", "Scattering.", "tiny")
+    cache.close()
+    again = SemanticCache(path)
+    assert again.look_up("why is the sky blue") is not None
+    again.close()
+    path.write_bytes(b"nonsense" * 1000)
+    assert len(SemanticCache(path)) == 0
+
+
+def test_old_answers_are_not_given_and_the_longest_unused_goes() -> None:
+    now = [0.0]
+    cache = SemanticCache(max_entries=2, max_age_s=100.0, clock=lambda: now[0])
+    cache.put("who wrote hamlet", "Shakespeare.", "")
+    now[0] = 10.0
+    cache.put("who wrote faust", "Goethe.", "")
+    now[0] = 20.0
+    assert cache.look_up("who wrote hamlet") is not None
+    cache.put("who wrote ulysses", "Joyce.", "")
+    assert cache.look_up("who wrote faust") is None
+    assert cache.look_up("who wrote hamlet") is not None
+    now[0] = 101.0
+    assert cache.look_up("who wrote hamlet") is None
+    assert cache.look_up("who wrote ulysses") is not None
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "record", "kept"),
+    [
+        ("who wrote hamlet", "Shakespeare.", ANSWERED, True),
+        ("what is the weather", "Sunny.", ANSWERED, False),
+        ("who wrote hamlet", "I don't know.", ANSWERED, False),
+        ("who wrote hamlet", "Me.", AnswerRecord("answered", "local", untrusted=True), False),
+        ("who wrote hamlet", "Me.", AnswerRecord("answered", "remote", fallbacks=("local: cut",)), False),
+    ],
+)
+def test_what_is_learnt(question: str, answer: str, record: AnswerRecord, kept: bool) -> None:
+    cache = SemanticCache()
+    cache.learn(question, AnswerContext(), answer, record)
+    assert len(cache) == kept
+
+
+def test_as_a_tier_it_says_that_it_was_a_hit() -> None:
+    cache = SemanticCache()
+    cache.put("why is the sky blue", "Because of scattering. Blue most.", "tiny")
+    stream = TieredAnswerer([CacheTier(cache)]).answer("why is the sky blue")
+    assert list(stream) == ["Because of scattering.", "Blue most."]
+    assert (stream.record.tier, stream.record.cache_hit, stream.record.model) == ("cache", True, "tiny")
+    assert TieredAnswerer([CacheTier(cache)]).answer("why is it blue now").record.outcome == "cancelled"
+
+
+def test_embeddings_widen_what_is_alike_but_not_over_numbers() -> None:
+    class Same:
+        def embed(self, text: str):
+            return np.array([1.0, 0.0], np.float32)
+
+    cache = SemanticCache(embedder=Same())
+    cache.put("how tall is mount everest", "8849 metres.", "")
+    assert cache.look_up("how high is the mount everest") is not None
+    assert cache.look_up("how tall is number 7") is None
