@@ -83,10 +83,8 @@ def build_vehicle(config: VehicleConfig, stack: ExitStack) -> Vehicle:
         CarError: the car file, its DBC or its rules are wrong.
         BusError: the bus cannot be opened.
     """
-    path = car_path(config)
-    car = Car.load(path)
-    rules = path.parent / "rules.toml"
-    policy = Policy.load(rules, car)
+    car = Car.load(car_path(config))
+    policy = Policy.load(car.rules_path, car)
     bus = stack.enter_context(Bus.open(config.interface, config.channel, **config.options))
     state = CarState(car)
     bus.feed(state)
@@ -98,16 +96,22 @@ def build_vehicle(config: VehicleConfig, stack: ExitStack) -> Vehicle:
     simulated = None
     if is_simulated(config):
         other_end = stack.enter_context(Bus.open(config.interface, config.channel, **config.options))
-        scenario = Scenario.load(_scenario_path(config, path), car) if config.scenario else None
-        simulated = SimulatedCar(car, other_end, scenario)
+        simulated = SimulatedCar(car, other_end, load_scenario(config, car))
         simulated.start()
         stack.callback(simulated.stop)
     return Vehicle(car, bus, state, gate, actuator, Planner(car, actions, policy), actions, simulated)
 
 
-def _scenario_path(config: VehicleConfig, car: Path) -> Path:
-    shipped = car.parent / "scenarios" / f"{config.scenario}.toml"
-    return shipped if shipped.is_file() else Path(config.scenario)
+def load_scenario(config: VehicleConfig, car: Car) -> Scenario | None:
+    """The scenario of the simulated car: a shipped one by name, or a file; None when none is wanted.
+
+    Raises:
+        CarError: it cannot be read, or names something the car does not have.
+    """
+    if not config.scenario:
+        return None
+    shipped = car_path(config).parent / "scenarios" / f"{config.scenario}.toml"
+    return Scenario.load(shipped if shipped.is_file() else Path(config.scenario), car)
 
 
 def grammar_folder(config: LanguageConfig) -> Path:

@@ -36,7 +36,7 @@ def say(
 
     with Assistant(settings_of(context), aloud=False) as assistant:
         assistant.vehicle.wait_until_known()
-        for path, value in _signals(car or []):
+        for path, value in signals(car or []):
             assistant.vehicle.set_simulated(path, value)
         for sentence in sentences:
             turn = assistant.say(sentence, zone)
@@ -79,16 +79,17 @@ def listen(
     transcribe(settings_of(context), wav or [], json)
 
 
-def _signals(settings: list[str]) -> list[tuple[str, Value]]:
-    signals: list[tuple[str, Value]] = []
+def signals(settings: list[str]) -> list[tuple[str, Value]]:
+    """Parse ``PATH=VALUE`` options."""
+    parsed: list[tuple[str, Value]] = []
     for setting in settings:
         path, equals, text = setting.partition("=")
         if not equals:
             raise typer.BadParameter(
                 f"{setting}: write PATH=VALUE, e.g. Vehicle.Speed=60", param_hint="--car"
             )
-        signals.append((path, _value(text)))
-    return signals
+        parsed.append((path, _value(text)))
+    return parsed
 
 
 def _value(text: str) -> Value:

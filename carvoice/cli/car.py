@@ -1,0 +1,116 @@
+"""``carvoice car``, ``sim``, ``replay``: car descriptions, the simulated car, recorded buses."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from carvoice.cli.app import app, console, settings_of
+from carvoice.records import Zone
+from carvoice.resources import data_path
+
+car_app = typer.Typer(help="Check, draft and question car descriptions.", no_args_is_help=True)
+app.add_typer(car_app, name="car")
+
+
+@car_app.command()
+def check(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="Car file; the configured car if left out.")] = None,
+) -> None:
+    """Check a car file against its database, its policy and the grammar. Exit code 1 on errors."""
+    from carvoice.assistant.rooms import car_path
+    from carvoice.vehicle.check import Severity, check_car
+
+    path = file or car_path(settings_of(context).vehicle)
+    problems = check_car(path, data_path("grammars", "actions.yaml"))
+    for problem in problems:
+        typer.echo(str(problem))
+    errors = sum(problem.severity is Severity.ERROR for problem in problems)
+    typer.echo(f"{path}: {errors} errors, {len(problems) - errors} warnings")
+    raise typer.Exit(1 if errors else 0)
+
+
+@car_app.command()
+def new(
+    source: Annotated[Path, typer.Option("--from", help="Database: DBC, ARXML, KCD or SYM.")],
+    node: Annotated[str, typer.Option(help="Our node in the database; found by itself if left out.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Car file to write; the terminal if left out.")] = None,
+) -> None:
+    """Draft a car file for an unknown database, for an integrator to finish."""
+    from carvoice.errors import CarError
+    from carvoice.vehicle.car import Car
+    from carvoice.vehicle.scaffold import scaffold_car
+
+    text = scaffold_car(source, Car.load(data_path("cars", "demo", "demo.toml")), node)
+    if out is None:
+        typer.echo(text)
+        return
+    if out.exists():
+        raise CarError(f"{out}: is there already; give another name to --out")
+    out.write_text(text, encoding="utf-8")
+    console.print(f"{out} written; finish it, then run: carvoice car check {out}")
+
+
+@car_app.command()
+def why(
+    context: typer.Context,
+    sentence: Annotated[str, typer.Argument(help="What the driver would say.")],
+    zone: Annotated[Zone, typer.Option(help="Where the talker sits.")] = Zone.DRIVER,
+    car: Annotated[
+        list[str] | None, typer.Option("--car", metavar="PATH=VALUE", help="Set a signal first.")
+    ] = None,
+) -> None:
+    """Explain what the policy makes of a sentence, rule by rule; nothing is sent."""
+    from carvoice.assistant import Assistant
+    from carvoice.cli.talk import signals
+    from carvoice.vehicle.explain import explain
+
+    with Assistant(settings_of(context), aloud=False) as assistant:
+        vehicle = assistant.vehicle
+        vehicle.wait_until_known()
+        for path, value in signals(car or []):
+            vehicle.set_simulated(path, value)
+        for interpretation in assistant.understander.parse(sentence):
+            if interpretation.rejected is not None:
+                typer.echo(f"not a command: {interpretation.rejected}")
+                raise typer.Exit(1)
+            for action in vehicle.planner.plan(interpretation, vehicle.state, zone):
+                typer.echo(str(explain(vehicle.gate, action, vehicle.state, time.monotonic())))
+
+
+@app.command()
+def sim(
+    context: typer.Context,
+    interface: Annotated[str | None, typer.Option(help="python-can interface.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Channel of the interface.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="Scenario: a shipped name or a file.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop by itself after this time.")] = None,
+) -> None:
+    """Run the simulated car on a CAN interface, for another process or machine to talk to."""
+    from carvoice.assistant.rooms import car_path, load_scenario
+    from carvoice.vehicle.bus import Bus
+    from carvoice.vehicle.car import Car
+    from carvoice.vehicle.simulator import SimulatedCar
+
+    settings = settings_of(
+        context, vehicle__interface=interface, vehicle__channel=channel, vehicle__scenario=scenario
+    ).vehicle
+    car = Car.load(car_path(settings))
+    with Bus.open(settings.interface, settings.channel, **settings.options) as bus:
+        simulated = SimulatedCar(car, bus, load_scenario(settings, car))
+        simulated.start()
+        typer.echo(f"{settings.car} on {settings.interface}:{settings.channel}; Ctrl-C stops it")
+        try:
+            _sleep(seconds)
+        finally:
+            simulated.stop()
+
+
+def _sleep(seconds: float | None) -> None:
+    end_s = None if seconds is None else time.monotonic() + seconds
+    while end_s is None or time.monotonic() < end_s:
+        time.sleep(0.1 if end_s is None else max(0.0, min(0.1, end_s - time.monotonic())))
