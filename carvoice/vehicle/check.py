@@ -108,7 +108,7 @@ def _node(node: Node) -> Iterator[tuple[Severity, str]]:
     if node.read.message.cycle_time_s is None:
         yield (
             Severity.WARNING,
-            f"{node.read.message.name} has no cycle time: its value may be old without notice",
+            f"{node.read.message.name} has no cycle time: its value may be old",
         )
     yield from _unit(node, node.read)
     if node.write is not None and (node.allowed or node.datatype == "boolean"):

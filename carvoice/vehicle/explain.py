@@ -42,9 +42,8 @@ class Explanation:
 
     def __str__(self) -> str:
         wanted = "" if self.action.value is None else f" = {self.action.value}"
-        lines = [
-            f"{self.action.kind.value} {self.action.path}{wanted} for {self.action.zone.value}: {_say(self.verdict)}"
-        ]
+        asked = f"{self.action.kind.value} {self.action.path}{wanted} for {self.action.zone.value}"
+        lines = [f"{asked}: {_say(self.verdict)}"]
         if self.verdict.decision is Decision.CONFIRM:
             lines.append(f"  after a yes: {_say(self.confirmed)}")
         lines.append(f"  allow-list: {self.allowed_by or 'not named'}")

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Checking, drafting and explaining."""
 
 from __future__ import annotations
