@@ -137,7 +137,7 @@ def _request(node: Node, leg: Leg) -> Iterator[tuple[Severity, str]]:
         yield (
             Severity.WARNING,
             f"vss2dbc: the start value {idle} of {leg.signal.name} is a request too: every frame "
-            f"{leg.message.name} sent for another signal asks for it. Give it a start value that means no request",
+            f"{leg.message.name} sent for another signal asks for it. Give it one that means no request",
         )
 
 

@@ -16,6 +16,8 @@ from carvoice.vehicle.car import Car
 from carvoice.vehicle.gate import Gate
 from carvoice.vehicle.policy import Policy
 from carvoice.vehicle.simulator import Scenario, SimulatedCar
+from carvoice.vehicle.simulator.plugin import SimulatedBus
+from carvoice.vehicle.simulator.wire import Wire
 from carvoice.vehicle.state import CarState
 
 DEMO = data_path("cars", "demo", "demo.toml")
@@ -39,15 +41,14 @@ class Rig:
     clock: FakeClock
     ours: Bus
     theirs: Bus
+    wire: Wire | None = None
     state: CarState = field(init=False)
     gate: Gate = field(init=False)
     simulated: SimulatedCar = field(init=False)
     actuator: Actuator = field(init=False)
 
     def __post_init__(self) -> None:
-        self.state = CarState(
-            self.car, self.clock, idle=lambda left_s: self.pass_time(min(max(left_s, 0.001), 0.01))
-        )
+        self.state = CarState(self.car, self.clock, idle=self.idle)
         self.ours.feed(self.state)
         self.gate = Gate(self.car, self.policy, self.clock)
         self.play(Scenario())
@@ -63,11 +64,16 @@ class Rig:
             self.ours, self.car, self.state, self.gate, settings=settings, clock=self.clock
         )
 
+    def idle(self, left_s: float) -> None:
+        self.pass_time(min(max(left_s, 0.001), 0.01))
+
     def pass_time(self, seconds: float) -> None:
         while seconds > 1e-9:
-            step_s = min(seconds, 0.01)
+            step_s = min(seconds, 0.05)
             seconds -= step_s
             self.clock.now_s += step_s
+            if self.wire is not None:
+                self.wire.run_until(self.clock())
             self.theirs.poll()
             self.simulated.step(self.clock())
             self.ours.poll()
@@ -103,3 +109,16 @@ def rig(car: Car, policy: Policy) -> Iterator[Rig]:
     yield Rig(car, policy, FakeClock(), ours, theirs)
     ours.close()
     theirs.close()
+
+
+@pytest.fixture
+def wired(car: Car, policy: Policy) -> Iterator[Rig]:
+    """The same on a simulated wire, with bit times, acknowledgement and errors."""
+    clock = FakeClock()
+    channel = f"wired-{next(_channels)}"
+    ours = SimulatedBus(channel, receive_own_messages=True, clock=clock)
+    # one controller plays all ECUs: give it room for all their frames
+    theirs = SimulatedBus(channel, tx_queue=200, clock=clock)
+    yield Rig(car, policy, clock, Bus(ours, confirms_tx=True), Bus(theirs), ours.wire)
+    ours.shutdown()
+    theirs.shutdown()

@@ -237,5 +237,5 @@ def test_every_frame_an_action_causes_comes_from_the_gate(rig, monkeypatch):
         if node.write is not None:
             value = node.allowed[0] if node.allowed else True if node.datatype == "boolean" else node.high
             rig.actuator.perform(setting(node.path, value), confirmed=True)
-            rig.pass_time(0.3)
+            rig.pass_time(0.4)
     assert callers == {("gate.py", "send")}
