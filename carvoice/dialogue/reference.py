@@ -28,6 +28,7 @@ _OTHER_ZONES: dict[Value, Value] = {
     "front": "rear",
 }
 _OTHER_ZONES.update({value: key for key, value in _OTHER_ZONES.items() if key != "talker"})
+_OPENED_CLOSED: dict[Value, tuple[str, str]] = {"open": ("Close", "Open"), "closed": ("Open", "Close")}
 
 
 def more(last: Interpretation, size: Value | None = None) -> Interpretation | None:
@@ -62,9 +63,6 @@ def with_value(last: Interpretation, value: Value) -> Interpretation | None:
         if isinstance(slot.value, (int, float)) and not isinstance(slot.value, bool):
             return replace(last, slots={**last.slots, name: Slot(value)}, alternatives=())
     return None
-
-
-_OPENED_CLOSED: dict[Value, tuple[str, str]] = {"open": ("Close", "Open"), "closed": ("Open", "Close")}
 
 
 def with_state(last: Interpretation, state: Value) -> Interpretation | None:
