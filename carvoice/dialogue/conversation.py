@@ -377,6 +377,8 @@ class Conversation:
         else:
             return Response(Reply(self._replies.system("nothing_to_continue"), "rejected"))
         meant = self._changed(act, base, said.values, zone)
+        if meant is None and act == "other_value" and (command := self._with_value(base, said, zone)):
+            return self._carry_out(command, trace)
         if meant is None:
             return Response(Reply(self._replies.system("nothing_to_continue"), "rejected"))
         self.drop()
@@ -394,6 +396,14 @@ class Conversation:
         if act == "other_state":
             return reference.with_state(base, values["state"]) if "state" in values else None
         return self._elsewhere(base, values.get("zone", "other"), zone)
+
+    def _with_value(self, base: Interpretation, said: Interpretation, zone: Zone) -> Command | None:
+        """The last adjustment made absolute."""
+        last = self._memory.last
+        if last is None or last.interpretation is not base or "value" not in said.values:
+            return None
+        actions = last.with_value(said.values["value"])
+        return Command(base, zone, actions) if actions else None
 
     def _elsewhere(self, base: Interpretation, place: Value, zone: Zone) -> Interpretation | None:
         """The command for another place, or its other reading; None if it has no places."""

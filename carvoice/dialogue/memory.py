@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from carvoice.llm.answer import Exchange
-from carvoice.records import Action, Interpretation, Zone
+from carvoice.records import Action, Interpretation, Value, Zone
 
 _LONGEST_TEXT = 600  # characters of a question or answer that are kept
+_GRADUAL = ("Open", "Close")  # intents with an end position that also have positions between
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,19 @@ class Done:
     interpretation: Interpretation
     zone: Zone
     reverse: tuple[Action, ...] = ()
+
+    def with_value(self, value: Value) -> tuple[Action, ...]:
+        """Actions that set what was adjusted, opened or closed to a number; () if it was nothing of the kind.
+
+        "Make it warmer" and "open the window" say no number that could be replaced, yet both have one.
+        """
+        is_gradual = "direction" in self.interpretation.slots or self.interpretation.intent.endswith(_GRADUAL)
+        leaves = {tuple(action.path.split(".")[-2:]) for action in self.reverse}
+        numbers = [isinstance(action.value, (int, float)) for action in self.reverse]
+        flags = [isinstance(action.value, bool) for action in self.reverse]
+        if not is_gradual or len(leaves) != 1 or not all(numbers) or any(flags):
+            return ()
+        return tuple(replace(action, value=value) for action in reversed(self.reverse))
 
 
 class Memory:

@@ -122,7 +122,10 @@ class Replies:
         return phrase.format_map(self._words(interpretation))
 
     def denied(self, interpretation: Interpretation, reason: str) -> Reply:
-        """The policy said no."""
+        """The policy said no. A reason that says "I can't" itself is said alone."""
+        opening, found, _ = str(self._table["evidence"].get("denied", "")).partition("{do}")
+        if found and opening and reason.startswith(opening):
+            return Reply(reason, "refused", Evidence.REFUSED)
         text = self._evidence("denied", interpretation, reason=_clause(reason))
         return Reply(text, "refused", Evidence.REFUSED)
 

@@ -55,6 +55,22 @@ def test_correction_of_a_number(scene) -> None:
     assert scene.world.values[CLIMATE] == 23.0
 
 
+def test_correction_of_an_adjustment_by_a_number(scene) -> None:
+    scene.say("make it warmer")
+    assert scene.say("no make it twenty three") == "The temperature is now 23 degrees."
+    scene.say("undo")
+    assert scene.world.values[CLIMATE] == 21.0
+    scene.say("open the driver window")
+    scene.say("no make it twenty three")
+    assert scene.world.values["Window.driver"] == 23
+
+
+def test_what_has_no_number_gets_none(scene) -> None:
+    scene.say("open the trunk")
+    scene.say("yes")
+    assert scene.say("no make it twenty three") == "I don't know what to change. Say it in full, please."
+
+
 def test_the_other_one(scene) -> None:
     scene.say("open the driver window")
     scene.say("the other one")
