@@ -12,12 +12,12 @@ from types import TracebackType
 
 from carvoice.assistant import rooms
 from carvoice.assistant.brain import build_answerer
+from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
 from carvoice.config import Config
 from carvoice.dialogue import Dialogue, DialogueRunner, DialogueSettings, Replies, load_acts, playback_to
 from carvoice.dialogue.events import Event, Heard, Input, State, TurnEnded
 from carvoice.errors import CarvoiceError
-from carvoice.grammar.lexicon import Lexicon
 from carvoice.llm import Answerer
 from carvoice.records import Hypothesis, Turn, Zone
 from carvoice.resources import data_path
@@ -40,6 +40,7 @@ class Assistant:
         clock: seconds for the dialogue's time-outs; the stream's where sound is faster than real time.
 
     Attributes:
+        ears: grammar and understander.
         vehicle: the car's side: bus, state, gate, actuator, simulated car.
         player: speaks the replies; None when there is no voice.
         dialogue: the conversation.
@@ -62,9 +63,7 @@ class Assistant:
         self._turns: queue.Queue[Turn] = queue.Queue()
         self._typing = threading.Event()
         with ExitStack() as stack:
-            self.lexicon = Lexicon.load()
-            self.automaton = rooms.build_automaton(config.language)
-            self.understander = rooms.build_understander(self.automaton, self.lexicon, config.nlu)
+            self.ears = Ears(config)
             self.vehicle = rooms.build_vehicle(config.vehicle, stack)
             replies = Replies.load(rooms.grammar_folder(config.language) / "replies.yaml")
             manual = rooms.car_path(config.vehicle).parent / "manual"
@@ -79,7 +78,7 @@ class Assistant:
                 stack.callback(self.player.close)
             vehicle = self.vehicle
             self.dialogue = Dialogue(
-                understander=self.understander,
+                understander=self.ears.understander,
                 planner=vehicle.planner,
                 gate=vehicle.gate,
                 actuator=vehicle.actuator,
@@ -114,14 +113,7 @@ class Assistant:
         Raises:
             ModelError: the speech model is missing or damaged.
         """
-        recognizer = rooms.build_recognizer(self.automaton, self.lexicon, self.config.asr)
-        return Listener(
-            rooms.build_front_end(self.config.audio),
-            recognizer.create_stream(),
-            rooms.build_endpointer(self.config.asr),
-            rooms.build_understander(self.automaton, self.lexicon, self.config.nlu),
-            self.post,
-        )
+        return self.ears.listener(self.post)
 
     def post(self, item: Input) -> None:
         """Hand the dialogue an input; from any thread."""

@@ -142,6 +142,11 @@ def build_understander(automaton: Automaton, lexicon: Lexicon, config: NluConfig
     return Understander(automaton, lexicon, UnderstanderSettings(reject_below=config.min_confidence))
 
 
+def build_prefix_parser(automaton: Automaton) -> Understander:
+    """A parser for partial transcripts: exact, without the search by sound."""
+    return Understander(automaton, None, UnderstanderSettings(near_misses=False))
+
+
 def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) -> GrammarRecognizer:
     """The embedded recognizer over the grammar.
 

@@ -74,7 +74,7 @@ def why(
         vehicle.wait_until_known()
         for path, value in signals(car or []):
             vehicle.set_simulated(path, value)
-        for interpretation in assistant.understander.parse(sentence):
+        for interpretation in assistant.ears.understander.parse(sentence):
             if interpretation.rejected is not None:
                 typer.echo(f"not a command: {interpretation.rejected}")
                 raise typer.Exit(1)

@@ -6,26 +6,36 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.live import Live
 
 from carvoice.assistant import Assistant
 from carvoice.assistant.capture import Capture
+from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
 from carvoice.audio.cabin import VirtualCabin
 from carvoice.audio.devices import MicrophoneSource, SpeakerSink, read_wav
 from carvoice.cli.app import console
 from carvoice.cli.jsonlines import event_json
-from carvoice.cli.view import partial_view, turn_view
+from carvoice.cli.view import partial_view, transcript_view, turn_view
 from carvoice.config import Config
-from carvoice.dialogue.events import Event, Partial, TurnEnded
-from carvoice.errors import CarvoiceError
-from carvoice.records import FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Turn
+from carvoice.dialogue.events import Event, Heard, Input, Partial, TurnEnded
+from carvoice.records import (
+    FRAME_SAMPLES,
+    SAMPLE_RATE_HZ,
+    AudioBlock,
+    FloatArray,
+    Hypothesis,
+    Interpretation,
+    Turn,
+)
+
+_TAIL_S = 1.0  # silence after a recording, in which the end of a command is decided
 
 
 class Display(Protocol):
@@ -34,7 +44,7 @@ class Display(Protocol):
     def title(self, text: str) -> None:
         """What the turns from now on are about."""
 
-    def event(self, event: Event) -> None:
+    def event(self, event: Event | Transcribed) -> None:
         """Show an event."""
 
 
@@ -48,7 +58,7 @@ class JsonDisplay:
         """Sent along with every event."""
         self._title = text
 
-    def event(self, event: Event) -> None:
+    def event(self, event: Event | Transcribed) -> None:
         """Print the event."""
         typer.echo(event_json(event, scene=self._title) if self._title else event_json(event))
 
@@ -65,7 +75,7 @@ class TerminalDisplay:
         """Written on the panels."""
         self._title = text
 
-    def event(self, event: Event) -> None:
+    def event(self, event: Event | Transcribed) -> None:
         """Show partials and turns; other events are part of a turn."""
         if isinstance(event, Partial):
             hypothesis = event.hypothesis
@@ -73,6 +83,9 @@ class TerminalDisplay:
         elif isinstance(event, TurnEnded):
             self._live.update("", refresh=True)
             self._console.print(turn_view(self._title, event.turn))
+        elif isinstance(event, Transcribed):
+            self._live.update("", refresh=True)
+            self._console.print(transcript_view(self._title, event.hypothesis, event.interpretations))
 
 
 @contextmanager
@@ -83,6 +96,14 @@ def display(json: bool, terminal: Console = console) -> Iterator[Display]:
         return
     with Live(console=terminal, auto_refresh=False, transient=True) as live:
         yield TerminalDisplay(live, terminal)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """A final transcript and what it would mean."""
+
+    hypothesis: Hypothesis
+    interpretations: tuple[Interpretation, ...]
 
 
 class Errors:
@@ -158,7 +179,7 @@ class CabinSession:
         self._events = events
         self._errors = errors
 
-    def speak(self, sound: np.ndarray, *, wait: bool = True, settle_s: float = 0.8) -> list[Turn]:
+    def speak(self, sound: FloatArray, *, wait: bool = True, settle_s: float = 0.8) -> list[Turn]:
         """Let the driver say something, and wait until nothing more comes of it.
 
         Args:
@@ -226,7 +247,7 @@ def cabin_session(
 
         if player is not None:
 
-            def pull(count: int) -> np.ndarray:
+            def pull(count: int) -> FloatArray:
                 player.wait_ready(count, timeout_s=1.0)
                 return player.pull(count)
 
@@ -241,8 +262,42 @@ def cabin_session(
 
 
 def transcribe(settings: Config, recordings: list[Path], json: bool) -> None:
-    """Print what is heard, without acting on it."""
-    raise CarvoiceError("not yet")
+    """Print what is heard and what it would mean, without acting on it.
+
+    Raises:
+        AudioError: a recording cannot be read, or there is no microphone.
+    """
+    ears = Ears(settings)
+    with display(json) as shown:
+
+        def post(item: Input) -> None:
+            if isinstance(item, Heard) and not item.hypothesis.is_final:
+                shown.event(Partial(item.hypothesis))
+            elif isinstance(item, Heard):
+                shown.event(Transcribed(item.hypothesis, ears.understander.parse(item.hypothesis)))
+
+        listener = ears.listener(post)
+        for path in recordings:
+            shown.title(path.name)
+            cabin = VirtualCabin(settings.audio.block_ms * FRAME_SAMPLES // 10)
+            cabin.speak(read_wav(path))
+            end_s = None
+            while end_s is None or cabin.now_s < end_s or listener.in_speech:
+                block = cabin.read()
+                assert block is not None
+                listener.hear(block)
+                if end_s is None and not cabin.driver_is_speaking:
+                    end_s = cabin.now_s + _TAIL_S
+        if not recordings:
+            errors = Errors()
+            source = MicrophoneSource(_device(settings.audio.input), block_ms=settings.audio.block_ms)
+            capture = Capture(source, listener.hear, on_error=errors)
+            capture.start()
+            try:
+                errors.happened.wait()
+                errors.check()
+            finally:
+                capture.stop()
 
 
 def _device(name: str) -> str | None:

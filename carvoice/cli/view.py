@@ -18,6 +18,7 @@ from carvoice.records import (
     Decision,
     Evidence,
     FrameRecord,
+    Hypothesis,
     Interpretation,
     Turn,
     Verdict,
@@ -72,6 +73,26 @@ def turn_view(title: str, turn: Turn, budget: bool = True) -> RenderableType:
     if budget and turn.spans:
         grid.add_row("latency", latency_bars(turn))
     return Panel(grid, title=title, title_align="left", border_style=_border(turn))
+
+
+def transcript_view(
+    title: str, hypothesis: Hypothesis, interpretations: Sequence[Interpretation]
+) -> RenderableType:
+    """What was heard, sound by sound, and what it would mean."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", justify="right", width=9)
+    grid.add_column()
+    grid.add_row("heard", Text(hypothesis.text or "(nothing)", style="bold"))
+    words = "  ".join(f"{word.text} {word.start_s:.2f}-{word.end_s:.2f}" for word in hypothesis.words)
+    grid.add_row("words", Text(words, style="dim"))
+    grid.add_row("phones", Text(" ".join(hypothesis.phones), style="dim"))
+    if hypothesis.confidence is not None:
+        grid.add_row("acoustic", f"{hypothesis.confidence:.2f}")
+    for interpretation in interpretations:
+        grid.add_row("means", meaning(interpretation))
+        if interpretation.template:
+            grid.add_row("template", Text(interpretation.template, style="dim"))
+    return Panel(grid, title=title, title_align="left")
 
 
 def meaning(interpretation: Interpretation) -> Text:
