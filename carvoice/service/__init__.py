@@ -1,0 +1,1 @@
+"""The daemon: what watches turns and tells others about them."""
