@@ -88,7 +88,9 @@ class VehicleConfig(Section):
         "auto", description="Run the simulated car in this process; 'auto' does so on the virtual interface."
     )
     scenario: str = Field("", description="Scenario file of the simulated car.")
-    status_timeout_ms: int = Field(1000, ge=10, le=10000, description="How long to wait for the car's answer.")
+    status_timeout_ms: int = Field(
+        1000, ge=10, le=10000, description="How long to wait for the car's answer."
+    )
 
 
 class DialogueConfig(Section):
@@ -235,16 +237,20 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
         raise ConfigError(f"{path}:{found.group(1) if found else 1}: not valid TOML: {error}") from None
 
 
+def parse_value(raw: str) -> Any:
+    """A setting written outside the file: TOML where it is TOML (``2``, ``true``, ``["a"]``), else text."""
+    try:
+        return tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return raw
+
+
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str, Any]]:
     """Yield (variable, dotted key, value) of ``CARVOICE_SECTION__KEY`` variables."""
     for name, raw in sorted(environ.items()):
         if name.startswith(ENV_PREFIX) and "__" in name:
             key = name[len(ENV_PREFIX) :].lower().replace("__", ".")
-            try:
-                value = tomllib.loads(f"value = {raw}")["value"]
-            except tomllib.TOMLDecodeError:
-                value = raw
-            yield name, key, value
+            yield name, key, parse_value(raw)
 
 
 def _put(settings: dict[str, Any], key: str, value: Any, origin: str) -> None:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from carvoice import __version__
-from carvoice.config import Config, load_config
+from carvoice.config import Config, load_config, parse_value
 from carvoice.errors import ConfigError
 
 app = typer.Typer(
@@ -72,5 +72,5 @@ def _overrides(settings: list[str]) -> dict[str, Any]:
         key, equals, value = setting.partition("=")
         if not equals:
             raise ConfigError(f"--set {setting}: write KEY=VALUE, e.g. --set vehicle.channel=can0")
-        overrides[key.strip()] = value.strip()
+        overrides[key.strip()] = parse_value(value.strip())
     return overrides

@@ -1,0 +1,147 @@
+"""Blocks in, events out: the gate, the pre-roll, partials, the endpoint."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from carvoice.asr.endpoint import Endpointer
+from carvoice.assistant.listener import Listener, SpeechGate
+from carvoice.dialogue.events import Heard, SpeechBegan, SpeechEnded
+from carvoice.records import AudioBlock, Hypothesis, PrefixState, Zone
+
+FRAME = 160
+
+
+@dataclass
+class Out:
+    asr: np.ndarray
+    speech: np.ndarray
+    zone: np.ndarray
+
+    def __len__(self):
+        return len(self.speech)
+
+
+class FrontEnd:
+    """Calls a frame speech when it is not silent."""
+
+    def process(self, near, far=None):
+        frames = near.reshape(-1, FRAME)
+        speech = (np.abs(frames).max(axis=1) > 0).astype(np.float32)
+        return Out(near, speech, np.ones(len(frames), np.int8))
+
+
+class Stream:
+    """Says one word for each 0.2 s of sound that is not silent."""
+
+    def __init__(self):
+        self.finished = []
+        self.reset()
+
+    def reset(self, start_s=0.0):
+        self.start_s = start_s
+        self.sound = np.zeros(0, np.float32)
+
+    def accept(self, samples):
+        self.sound = np.concatenate([self.sound, samples])
+
+    def partial(self):
+        words = int(np.count_nonzero(self.sound) // 3200)
+        return Hypothesis(" ".join(["word"] * words))
+
+    def preview(self):
+        return self.partial()
+
+    def finish(self):
+        self.finished.append(self.sound)
+        return Hypothesis(self.partial().text, is_final=True)
+
+
+class Parser:
+    def __init__(self, state):
+        self.state = state
+
+    def prefix(self, text):
+        return self.state
+
+
+def listen(sound, state=PrefixState.FINAL, block=320):
+    posted, stream = [], Stream()
+    listener = Listener(FrontEnd(), stream, Endpointer(), Parser(state), posted.append, clock=lambda: 0.0)
+    for start in range(0, len(sound), block):
+        listener.hear(AudioBlock(sound[start : start + block], start / 16_000))
+    return posted, stream
+
+
+def speech(seconds):
+    return np.full(int(seconds * 16_000), 0.1, np.float32)
+
+
+def silence(seconds):
+    return np.zeros(int(seconds * 16_000), np.float32)
+
+
+def test_a_command_is_heard_once_with_partials_before_it():
+    posted, _ = listen(np.concatenate([silence(1), speech(1), silence(1)]))
+    finals = [event for event in posted if isinstance(event, Heard) and event.hypothesis.is_final]
+    partials = [event.hypothesis.text for event in posted if isinstance(event, Heard)][:-1]
+    assert isinstance(posted[0], SpeechBegan)
+    assert isinstance(posted[-2], SpeechEnded)
+    assert [final.hypothesis.text for final in finals] == ["word word word word word"]
+    assert partials == [" ".join(["word"] * n) for n in range(1, 6)]
+    assert finals[0].zone is Zone.PASSENGER
+    assert len({event.trace_id for event in posted if isinstance(event, Heard)}) == 1
+
+
+def test_nothing_of_the_beginning_is_lost():
+    _, stream = listen(np.concatenate([silence(1), speech(1), silence(1)]))
+    assert np.count_nonzero(stream.finished[0]) == 16_000
+    assert np.count_nonzero(stream.finished[0][:3200]) == 0  # and there is some quiet before it
+
+
+@pytest.mark.parametrize(
+    ("state", "waits_ms"),
+    [
+        (PrefixState.FINAL, 200),
+        (PrefixState.COMPLETE, 300),
+        (PrefixState.VIABLE, 500),
+        (PrefixState.DEAD, 500),
+    ],
+)
+def test_the_endpoint_waits_as_the_grammar_says(state, waits_ms):
+    posted, _ = listen(np.concatenate([silence(1), speech(1), silence(1)]), state)
+    spans = {span.name: span.duration_ms for span in posted[-1].spans}
+    assert spans["endpoint"] == pytest.approx(waits_ms, abs=10)
+    assert posted[-1].hypothesis.speech_end_s == pytest.approx(2.0, abs=0.02)
+
+
+@pytest.mark.parametrize("block", [160, 320, 800, 4800])
+def test_block_length_changes_nothing_but_the_moment(block):
+    sound = np.concatenate([silence(0.9), speech(0.9), silence(1.2), speech(0.6), silence(1.2)])
+    texts = [
+        event.hypothesis.text
+        for event in listen(sound, block=block)[0]
+        if isinstance(event, Heard) and event.hypothesis.is_final
+    ]
+    assert [len(text.split()) for text in texts] == [4, 3]
+
+
+def test_a_click_is_not_speech():
+    click = silence(1)
+    click[8000:8400] = 1.0
+    assert listen(np.concatenate([click, silence(1)]))[0] == []
+
+
+def test_silence_costs_no_recognition():
+    posted, stream = listen(silence(10))
+    assert posted == []
+    assert len(stream.sound) == 0
+
+
+def test_gate_needs_enough_frames_within_its_window():
+    gate = SpeechGate(needed=3, within=5)
+    assert not gate.update(np.array([1, 0, 0, 1, 0, 0], np.float32))
+    assert gate.update(np.array([1, 1, 0], np.float32))
+    gate.reset()
+    assert not gate.update(np.array([1, 1], np.float32))
