@@ -1,8 +1,15 @@
-"""Neural voices through sherpa-onnx: VITS/Piper, Kokoro, Kitten and Matcha, told apart by their files."""
+"""Neural voices through sherpa-onnx: VITS/Piper, Kokoro, Kitten and Matcha, told apart by their files.
+
+Since version 2 sherpa-onnx has no espeak-ng inside: it takes phonemes, or a lexicon that lies with the
+model. The phonemes come from the espeak-ng we have anyway.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 import threading
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
@@ -12,8 +19,12 @@ import numpy as np
 import soxr
 
 from carvoice.errors import ModelError, VoiceError
+from carvoice.grammar.g2p import ipa
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray
 from carvoice.tts.normalize import Speller, speller
+
+_CLAUSE = re.compile(r"[^,;:.!?…]+[,;:.!?…]*")
+_SENTENCE_END = ".!?"
 
 
 class SherpaVoice:
@@ -24,10 +35,12 @@ class SherpaVoice:
 
     Args:
         folder: holds ``tokens.txt`` and the model's ``.onnx`` (Matcha also a vocoder ``*vocos*.onnx`` or
-            ``*hifigan*.onnx``, Kokoro and Kitten a ``voices.bin``), and ``espeak-ng-data`` or a lexicon.
+            ``*hifigan*.onnx``, Kokoro and Kitten a ``voices.bin``); ``lexicon*.txt`` if
+            the model is not fed by espeak-ng's phonemes.
         speaker: speaker ID of a multi-speaker model.
         speed: 1.0 is the model's own.
         threads: for inference.
+        espeak_voice: whose phonemes the model knows; by default what its ``.onnx.json`` says, or "en-us".
         spell: how numbers and units are said.
 
     Raises:
@@ -40,6 +53,7 @@ class SherpaVoice:
         speaker: int = 0,
         speed: float = 1.0,
         threads: int = 2,
+        espeak_voice: str = "",
         spell: Speller | None = None,
     ) -> None:
         import sherpa_onnx
@@ -57,6 +71,8 @@ class SherpaVoice:
         except RuntimeError as error:
             raise ModelError(f"{folder}: the voice does not load ({error})") from None
         self._rate_hz = int(self._tts.sample_rate)
+        self._has_lexicon = any(folder.glob("lexicon*.txt"))
+        self._espeak_voice = espeak_voice or _trained_with(folder)
 
     def synthesize(self, text: str) -> Iterator[FloatArray]:
         """Yield each sentence as 16 kHz float32 sound."""
@@ -91,10 +107,55 @@ class SherpaVoice:
         try:
             with self._lock:
                 if not stop.is_set():
-                    self._tts.generate(words, sid=self._speaker, speed=self._speed, callback=take)
+                    self._tts.generate(words, self._request(words), take)
             made.put(None)
         except Exception as error:  # handed to the thread that waits for the sound
             made.put(error)
+
+    def _request(self, words: str) -> Any:
+        import sherpa_onnx
+
+        request = sherpa_onnx.GenerationConfig()
+        request.sid = self._speaker
+        request.speed = self._speed
+        if not self._has_lexicon:
+            sentences = phonemes(words, self._espeak_voice)
+            request.phoneme_codepoints = [[ord(letter) for letter in sentence] for sentence in sentences]
+        return request
+
+
+def phonemes(text: str, voice: str = "en-us") -> list[str]:
+    """The sentences of a text in espeak-ng's IPA, with their punctuation, as Piper models were trained on.
+
+    Raises:
+        VoiceError: espeak-ng has no such voice.
+    """
+    sentences: list[str] = []
+    sentence = ""
+    for match in _CLAUSE.finditer(text):
+        clause = match.group().strip()
+        words = clause.rstrip(",;:.!?…")
+        sound = ipa(words, voice).replace("_", "") if words else ""
+        if not sound:
+            continue
+        mark = clause[len(words) :][:1].replace("…", ".")
+        sentence += f" {sound}{mark}" if sentence else f"{sound}{mark}"
+        if mark and mark in _SENTENCE_END:
+            sentences.append(unicodedata.normalize("NFD", sentence))
+            sentence = ""
+    if sentence:
+        sentences.append(unicodedata.normalize("NFD", sentence))
+    return sentences
+
+
+def _trained_with(folder: Path) -> str:
+    """The espeak-ng voice that a Piper model's description names."""
+    for path in sorted(folder.glob("*.onnx.json")):
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["espeak"]["voice"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return "en-us"
 
 
 def _describe(folder: Path, threads: int) -> Any:
@@ -111,23 +172,21 @@ def _describe(folder: Path, threads: int) -> Any:
         missing = "tokens.txt" if not tokens.is_file() else "a model (*.onnx)"
         raise ModelError(f"{folder}: lacks {missing}; unpack a sherpa-onnx voice there")
     model = str(next((path for path in models if "int8" in path.name), models[0]))
-    data = folder / "espeak-ng-data"
-    data_dir = str(data) if data.is_dir() else ""
     lexicon = ",".join(str(path) for path in sorted(folder.glob("lexicon*.txt")))
-    common: dict[str, Any] = {"tokens": str(tokens), "data_dir": data_dir}
+    tokens_and_words: dict[str, Any] = {"tokens": str(tokens), "lexicon": lexicon}
     voices = folder / "voices.bin"
     if voices.is_file():
         if "kitten" in folder.name.lower():
-            kitten = sherpa_onnx.OfflineTtsKittenModelConfig(model=model, voices=str(voices), **common)
+            kitten = sherpa_onnx.OfflineTtsKittenModelConfig(
+                model=model, voices=str(voices), **tokens_and_words
+            )
             return sherpa_onnx.OfflineTtsModelConfig(kitten=kitten, num_threads=threads)
-        kokoro = sherpa_onnx.OfflineTtsKokoroModelConfig(
-            model=model, voices=str(voices), lexicon=lexicon, **common
-        )
+        kokoro = sherpa_onnx.OfflineTtsKokoroModelConfig(model=model, voices=str(voices), **tokens_and_words)
         return sherpa_onnx.OfflineTtsModelConfig(kokoro=kokoro, num_threads=threads)
     if vocoders:
         matcha = sherpa_onnx.OfflineTtsMatchaModelConfig(
-            acoustic_model=model, vocoder=str(vocoders[0]), lexicon=lexicon, **common
+            acoustic_model=model, vocoder=str(vocoders[0]), **tokens_and_words
         )
         return sherpa_onnx.OfflineTtsModelConfig(matcha=matcha, num_threads=threads)
-    vits = sherpa_onnx.OfflineTtsVitsModelConfig(model=model, lexicon=lexicon, **common)
+    vits = sherpa_onnx.OfflineTtsVitsModelConfig(model=model, **tokens_and_words)
     return sherpa_onnx.OfflineTtsModelConfig(vits=vits, num_threads=threads)
