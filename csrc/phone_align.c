@@ -190,7 +190,7 @@ static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_tr
             if (s->wanted_word[word] != s->want) continue;
             for (int32_t k = low; k <= high; k++) {
                 if (here->cell[k] <= limit)
-                    add_match(s, word, from, k, here->cell[k] + (k == 0 ? c->drop_word : 0.0f));
+                    add_match(s, word, from, k, here->cell[k] + (k == 0 ? trie->drop_word[word] : 0.0f));
             }
         }
         node++;

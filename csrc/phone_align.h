@@ -26,7 +26,6 @@ typedef struct {
     float insert[CV_ALIGN_SYMBOLS];                        /* heard but not meant */
     float word_limit_base, word_limit_slope; /* a word may cost base + slope * phones at most */
     float beam;
-    float drop_word; /* added when no phone of a word was heard */
     float wildcard, wildcard_word;
 } cv_align_costs;
 
@@ -38,6 +37,7 @@ typedef struct {
     const int32_t *parent;               /* per node */
     const int32_t *leaf_start, *leaf_at; /* per word: the nodes its pronunciations end in */
     const uint8_t *shortest;             /* per word: phones of its shortest pronunciation */
+    const float *drop_word;              /* per word: added when no phone of it was heard */
 } cv_align_trie;
 
 /* A deterministic word automaton; arcs of a state stand together. */

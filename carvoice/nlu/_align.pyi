@@ -17,6 +17,7 @@ class Aligner:
         leaf_start: Int32Array,
         leaf_at: Int32Array,
         shortest: Uint8Array,
+        drop_word: NDArray[np.float32],
         arc_start: Int32Array,
         arc_word: Int32Array,
         arc_next: Int32Array,

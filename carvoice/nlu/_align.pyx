@@ -12,7 +12,7 @@ cdef extern from "phone_align.h" nogil:
         float substitute[4096]
         float drop[64]
         float insert[64]
-        float word_limit_base, word_limit_slope, beam, drop_word, wildcard, wildcard_word
+        float word_limit_base, word_limit_slope, beam, wildcard, wildcard_word
     ctypedef struct cv_align_trie:
         int32_t n_nodes
         const uint8_t *phone
@@ -24,6 +24,7 @@ cdef extern from "phone_align.h" nogil:
         const int32_t *leaf_start
         const int32_t *leaf_at
         const uint8_t *shortest
+        const float *drop_word
     ctypedef struct cv_align_graph:
         int32_t n_states, start, n_words, wildcard
         const int32_t *arc_start
@@ -60,7 +61,8 @@ cdef class Aligner:
         arc_start, arc_word, arc_next, is_final: the automaton, arcs of a state together.
         start, n_words, wildcard: start state, size of the vocabulary, the wildcard's word id.
         substitute: float32 (64, 64), [meant, heard]; drop, insert: float32 (64,).
-        limits: float32 (6,): word limit base and slope, beam, drop word, wildcard, wildcard word.
+        drop_word: float32 (n_words,): extra cost of a word of which nothing was heard.
+        limits: float32 (5,): word limit base and slope, beam, wildcard, wildcard word.
     """
 
     cdef cv_align_costs _costs
@@ -73,12 +75,14 @@ cdef class Aligner:
     def __cinit__(self, const uint8_t[::1] phone, const uint8_t[::1] depth, const int32_t[::1] skip,
                   const int32_t[::1] word_start, const int32_t[::1] word_at, const int32_t[::1] parent,
                   const int32_t[::1] leaf_start, const int32_t[::1] leaf_at, const uint8_t[::1] shortest,
+                  const float[::1] drop_word,
                   const int32_t[::1] arc_start, const int32_t[::1] arc_word, const int32_t[::1] arc_next,
                   const uint8_t[::1] is_final, int start, int n_words, int wildcard,
                   const float[:, ::1] substitute, const float[::1] drop, const float[::1] insert,
                   const float[::1] limits, int max_tokens=200_000):
         cdef int i, k
-        self._keep = [phone, depth, skip, word_start, word_at, parent, leaf_start, leaf_at, shortest, arc_start, arc_word, arc_next, is_final]
+        self._keep = [phone, depth, skip, word_start, word_at, parent, leaf_start, leaf_at, shortest, drop_word,
+                      arc_start, arc_word, arc_next, is_final]
         self._trie.n_nodes = phone.shape[0]
         self._trie.phone = &phone[0]
         self._trie.depth = &depth[0]
@@ -89,6 +93,7 @@ cdef class Aligner:
         self._trie.leaf_start = &leaf_start[0]
         self._trie.leaf_at = &leaf_at[0] if leaf_at.shape[0] else NULL
         self._trie.shortest = &shortest[0]
+        self._trie.drop_word = &drop_word[0]
         self._graph.n_states = is_final.shape[0]
         self._graph.start = start
         self._graph.n_words = n_words
@@ -105,9 +110,8 @@ cdef class Aligner:
         self._costs.word_limit_base = limits[0]
         self._costs.word_limit_slope = limits[1]
         self._costs.beam = limits[2]
-        self._costs.drop_word = limits[3]
-        self._costs.wildcard = limits[4]
-        self._costs.wildcard_word = limits[5]
+        self._costs.wildcard = limits[3]
+        self._costs.wildcard_word = limits[4]
         self._memory = malloc(cv_align_size(self._graph.n_states, n_words + 1, self._trie.n_nodes, max_tokens))
         if not self._memory:
             raise MemoryError

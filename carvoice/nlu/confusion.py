@@ -67,12 +67,12 @@ class Confusions:
     def of_letters(cls, alphabet: str) -> Confusions:
         """Even costs over letters, for languages without phones."""
         count = min(len(alphabet), SYMBOLS)
-        substitute = np.full((count, count), 2.2, np.float32)
+        substitute = np.full((count, count), 1.2, np.float32)
         np.fill_diagonal(substitute, 0.0)
         vowels = [index for index, letter in enumerate(alphabet[:count]) if letter in "aeiouyäöü"]
         for first in vowels:
             for second in vowels:
                 if first != second:
-                    substitute[first, second] = 1.2
-        each = np.full(count, 1.6, np.float32)
+                    substitute[first, second] = 0.7
+        each = np.full(count, 0.8, np.float32)
         return cls.of(tuple(alphabet[:count]), substitute, each, each)

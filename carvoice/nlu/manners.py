@@ -1,8 +1,8 @@
 """How people talk around a command, by language: fillers, politeness, corrections, what turns a
 sentence into something else than a command.
 
-A grammar may say its own under ``settings:`` (``fillers``, ``negations``, ``telling``, ``joints``, ``corrections``);
-they are added to these.
+A grammar may say its own under ``settings:`` (``fillers``, ``small``, ``negations``, ``telling``, ``joints``,
+``corrections``); they are added to these.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class Manners:
 
     Attributes:
         fillers: words that mean nothing for the command.
+        small: articles and the like, easily swallowed or put in.
         negations: words that turn a command into something else, unless the command itself has them.
         telling: words of people's talk; no command has them left out.
         speakers: pronouns; leaving one out is dear, for people tell each other things.
@@ -26,6 +27,7 @@ class Manners:
     """
 
     fillers: frozenset[str] = frozenset()
+    small: frozenset[str] = frozenset()
     negations: frozenset[str] = frozenset()
     telling: frozenset[str] = frozenset()
     speakers: frozenset[str] = frozenset()
@@ -40,17 +42,18 @@ def _words(text: str) -> frozenset[str]:
 ENGLISH = Manners(
     fillers=_words(
         "um uh er erm ah eh hm hmm mm oh well so okay ok please kindly thanks thank hey hi hello now just "
-        "really actually basically then like maybe perhaps right alright quickly immediately a an the "
+        "really actually basically then like maybe perhaps alright quickly immediately "
         "car assistant buddy would could can you will go ahead and"
     ),
+    small=_words("the a an some of"),
     negations=_words(
         "not don't dont didn't doesn't wasn't isn't aren't won't wouldn't can't couldn't cannot never "
         "shouldn't yesterday"
     ),
     telling=_words(
         "nobody nothing without unless if yesterday ago already was were did had would've should've used "
-        "tomorrow because why who whose he she they them him his hers their said says told thinks think thought "
-        "remember forgot forget hate hates love loves wonder"
+        "tomorrow because why who whose he she they them him his hers their said says told thinks think "
+        "thought remember forgot forget hate hates love loves wonder"
     ),
     speakers=_words("i i'm i've i'd we we're we've you you're it's he's she's they're that's there's"),
     joints=("and then", "and also", "and", "then", "also", "after that"),
@@ -61,8 +64,9 @@ ENGLISH = Manners(
 GERMAN = Manners(
     fillers=_words(
         "äh ähm hm also bitte mal doch eben gerade ja okay ok danke hallo hey jetzt sofort schnell kannst "
-        "könntest würdest du der die das den dem"
+        "könntest würdest du"
     ),
+    small=_words("der die das den dem des ein eine einen"),
     negations=_words("nicht kein keine keinen nie niemals gestern"),
     telling=_words(
         "niemand nichts ohne vorhin schon war waren hatte hat falls wenn weil warum wer morgen er sie"
@@ -81,6 +85,7 @@ def manners_of(language: str, settings: Mapping[str, Any] | None = None) -> Mann
     extra = settings or {}
     return Manners(
         fillers=base.fillers | _lower(extra.get("fillers")),
+        small=base.small | _lower(extra.get("small")),
         negations=base.negations | _lower(extra.get("negations")),
         telling=base.telling | _lower(extra.get("telling")),
         speakers=base.speakers | _lower(extra.get("speakers")),

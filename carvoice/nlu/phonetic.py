@@ -6,6 +6,7 @@ them (see ``csrc/phone_align.h``). What comes out is text that the exact parser 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -39,10 +40,12 @@ class SearchSettings:
     Attributes:
         word_limit_base, word_limit_slope: a word may cost base + slope x phones at most.
         beam: parses this much worse than the best at their position are dropped.
-        drop_word: extra cost of a word of which nothing was heard.
+        drop_word: extra cost of a word of which nothing was heard, articles excepted.
         wildcard, wildcard_word: cost of a wildcard, and of each word in it.
-        skip_filler, skip_word, skip_phone: cost of a heard word that means nothing: a filler; any
-            other word, plus so much per phone.
+        skip_filler, skip_small, skip_word, skip_phone: cost of a heard word that means nothing: a filler; an
+            article; any other word, plus so much per phone.
+        lost_word, lost_number: cost of not finding a word of the grammar's vocabulary, or a number word,
+            where it was heard: such words are seldom misheard.
         skip_speaker: cost of leaving out who speaks of whom ("I", "they").
         skip_telling: cost of leaving out a word that changes the meaning ("not", "yesterday").
     """
@@ -50,12 +53,15 @@ class SearchSettings:
     word_limit_base: float = 4.0
     word_limit_slope: float = 1.0
     beam: float = 3.0
-    drop_word: float = 1.0
+    drop_word: float = 1.5
     wildcard: float = 2.0
     wildcard_word: float = 0.3
     skip_filler: float = 0.3
+    skip_small: float = 1.0
     skip_word: float = 2.5
     skip_phone: float = 1.2
+    lost_word: float = 1.0
+    lost_number: float = 7.0
     skip_speaker: float = 5.0
     skip_telling: float = 30.0
 
@@ -78,14 +84,22 @@ class Correction:
         cost: how far it is from what was heard.
         text: the sentence.
         places: per word of ``text``, its (start, end) in the text that was heard.
-        skipped: how many heard words were left out.
-        dropped: how many words of the sentence were not heard at all.
+        phones: phones heard.
+        skipped: heard words left out that mean something.
+        told: heard words left out that belong to people's talk ("I", "they", "if").
+        lost: heard words of the grammar's vocabulary that the sentence has not where they were heard.
+        lost_numbers: the same for number words.
+        dropped: words of the sentence that were not heard at all.
     """
 
     cost: float
     text: str
     places: tuple[tuple[int, int], ...]
+    phones: int
     skipped: int
+    told: int
+    lost: int
+    lost_numbers: int
     dropped: int
 
 
@@ -119,18 +133,24 @@ class PhoneticSearch:
         self._language = language
         self._manners = manners or Manners()
         self._fillers = self._manners.fillers | frozenset(skip_words)
+        self._little = self._fillers | self._manners.small
+        self._talk = self._manners.telling | self._manners.negations | self._manners.speakers
+        self._number_words = _number_words(language)
         self._words = acceptor.words
         self._ids = {word: index for index, word in enumerate(acceptor.words)}
         self._symbols: dict[str, tuple[bytes, ...]] = {}
         used = sorted({label for label in acceptor.labels.tolist() if acceptor.words[label] != WILDCARD})
         spelled = [(label, form) for label in used for form in self._variants(acceptor.words[label])]
         trie = _trie(spelled, len(acceptor.words))
+        drop_word = np.array(
+            [0.0 if word in self._manners.small else self._settings.drop_word for word in acceptor.words],
+            np.float32,
+        )
         limits = np.array(
             [
                 self._settings.word_limit_base,
                 self._settings.word_limit_slope,
                 self._settings.beam,
-                self._settings.drop_word,
                 self._settings.wildcard,
                 self._settings.wildcard_word,
             ],
@@ -140,7 +160,7 @@ class PhoneticSearch:
         is_final = np.zeros(acceptor.n_states, np.uint8)
         is_final[list(acceptor.finals)] = 1
         self._aligner = Aligner(
-            *trie, arc_start, acceptor.labels, acceptor.targets, is_final, acceptor.start,
+            *trie, drop_word, arc_start, acceptor.labels, acceptor.targets, is_final, acceptor.start,
             len(acceptor.words), self._ids[WILDCARD], confusions.substitute, confusions.drop,
             confusions.insert, limits,
         )  # fmt: skip
@@ -170,31 +190,68 @@ class PhoneticSearch:
             words.append((at, at + len(word.symbols), self._ids.get(word.text, -1), self._skip_cost(word)))
             at += len(word.symbols)
         found = self._aligner.search(b"".join(word.symbols for word in heard), words, n_best)
-        starts = [word[0] for word in words]
-        return [self._correction(cost, steps, heard, starts) for cost, steps in found]
+        corrections = [self._correction(cost, steps, heard, words) for cost, steps in found]
+        return sorted(corrections, key=lambda correction: correction.cost)
 
     def _correction(
-        self, cost: float, steps: list[tuple[int, int, int]], heard: Sequence[HeardWord], starts: list[int]
+        self,
+        cost: float,
+        steps: list[tuple[int, int, int]],
+        heard: Sequence[HeardWord],
+        words: list[tuple[int, int, int, float]],
     ) -> Correction:
+        starts = [word[0] for word in words]
+        by_place = {(first, last): index for index, (first, last, _, _) in enumerate(words)}
         texts: list[str] = []
         places: list[tuple[int, int]] = []
-        skipped = dropped = 0
+        settled: set[int] = set()
+        skipped = told = dropped = 0
         count = len(self._words)
         for word, first, last in steps:
             if word <= -2:
-                skipped += 1
+                index = -2 - word
+                settled.add(index)
+                text = heard[index].text
+                if text in self._talk:
+                    told += 1
+                elif text not in self._little:
+                    skipped += 1
                 continue
             if word >= count:
                 passed = heard[word - count]
+                settled.add(word - count)
                 texts.append(passed.text)
                 places.append((passed.start, passed.end))
                 continue
             texts.append(self._words[word])
             dropped += last == first
-            begin = max(0, int(np.searchsorted(starts, first, side="right")) - 1)
-            end = max(begin, int(np.searchsorted(starts, max(first, last - 1), side="right")) - 1)
+            whole = by_place.get((first, last))
+            if whole is not None and words[whole][2] == word:
+                settled.add(whole)
+            begin = max(0, bisect_right(starts, first) - 1)
+            end = max(begin, bisect_right(starts, max(first, last - 1)) - 1)
             places.append((heard[begin].start, heard[end].end))
-        return Correction(cost, " ".join(texts), tuple(places), skipped, dropped)
+        lost = lost_numbers = 0
+        for index, spoken_word in enumerate(heard):
+            if index in settled or words[index][2] < 0 or spoken_word.text in self._little:
+                continue
+            if spoken_word.text in self._number_words:
+                lost_numbers += 1
+            else:
+                lost += 1
+        settings = self._settings
+        cost += settings.lost_word * lost + settings.lost_number * lost_numbers
+        return Correction(
+            cost=cost,
+            text=" ".join(texts),
+            places=tuple(places),
+            phones=words[-1][1],
+            skipped=skipped,
+            told=told,
+            lost=lost,
+            lost_numbers=lost_numbers,
+            dropped=dropped,
+        )
 
     def _skip_cost(self, word: HeardWord) -> float:
         settings = self._settings
@@ -202,6 +259,8 @@ class PhoneticSearch:
             return settings.skip_filler
         if word.text in self._manners.telling or word.text in self._manners.negations:
             return settings.skip_telling
+        if word.text in self._manners.small:
+            return settings.skip_small
         if word.text in self._manners.speakers:
             return settings.skip_speaker
         return settings.skip_word + settings.skip_phone * len(word.symbols)
@@ -225,9 +284,13 @@ class PhoneticSearch:
         return tuple(dict.fromkeys(variant[:MAX_PHONES_PER_WORD] for variant in coded if variant))
 
 
+def _number_words(language: str) -> frozenset[str]:
+    return frozenset(word for number in (*range(101), 1000) for word in _say(number, language))
+
+
 def _say(value: float, language: str) -> list[str]:
     try:
-        return spoken(int(value) if value.is_integer() else value, language)[0].split()
+        return spoken(int(value) if float(value).is_integer() else value, language)[0].split()
     except GrammarError:
         return []
 

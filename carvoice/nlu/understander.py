@@ -6,22 +6,22 @@ by sound. What none of them explains well enough is rejected.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from carvoice.grammar.automaton import Automaton
-from carvoice.nlu.confidence import Evidence, probability
+from carvoice.nlu.confidence import probability
 from carvoice.nlu.confusion import Confusions
 from carvoice.nlu.exact import ExactParser, Reading
 from carvoice.nlu.manners import manners_of
-from carvoice.nlu.phonetic import Correction, HeardWord, PhoneticSearch, Pronouncer, SearchSettings
+from carvoice.nlu.phonetic import PhoneticSearch, Pronouncer, SearchSettings
+from carvoice.nlu.sound import SoundParser, is_same
 from carvoice.nlu.spoken import MAX_COMMANDS, carried_over, corrected, joints
-from carvoice.records import Hypothesis, Interpretation, PrefixState, Slot
+from carvoice.records import Hypothesis, Interpretation, PrefixState
 from carvoice.resources import data_path
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzäöüß'éèàçñ"
-NO_RIVAL = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class UnderstanderSettings:
         search: limits of the search by sound.
     """
 
-    reject_below: float = 0.5
+    reject_below: float = 0.7
     near_misses: bool = True
     exact_confidence: float = 0.999
     max_list_values: int = 20_000
@@ -76,9 +76,10 @@ class Understander:
         self._settings = settings or UnderstanderSettings()
         self._exact = ExactParser(automaton)
         self._manners = manners_of(automaton.language, automaton.settings)
-        self._search: PhoneticSearch | None = None
+        self._sound: SoundParser | None = None
         if self._settings.near_misses:
-            self._search = self._make_search(automaton, lexicon)
+            search = self._make_search(automaton, lexicon)
+            self._sound = SoundParser(search, self._exact, self._manners)
 
     def _make_search(self, automaton: Automaton, lexicon: Pronouncer | None) -> PhoneticSearch:
         table = data_path(f"confusions-{automaton.language.split('-')[0]}.tsv")
@@ -115,7 +116,7 @@ class Understander:
         if heard.confidence is not None:
             sure *= heard.confidence
         exact = self._word_for_word(heard.text, known, sure)
-        if exact or self._search is None:
+        if exact or self._sound is None:
             return exact
         return self._by_sound(heard, known)
 
@@ -158,10 +159,9 @@ class Understander:
     # --- by sound ---
 
     def _by_sound(self, heard: Hypothesis, known: Mapping[str, Any]) -> list[Interpretation]:
-        assert self._search is not None
-        best = self._nearest(heard.text, known)
+        best = self._sounds_like(heard.text, known)
         for rank, text in enumerate(heard.alternatives[:4], start=1):
-            other = self._nearest(text, known)
+            other = self._sounds_like(text, known)
             if other and (best is None or other.confidence * 0.9**rank > best.confidence):
                 best = replace(other, text=heard.text, confidence=other.confidence * 0.9**rank)
         whole = [] if best is None else [best]
@@ -174,6 +174,18 @@ class Understander:
             return [Interpretation("", {}, best.confidence, "", heard.text, "low confidence", (best,))]
         return whole
 
+    def _sounds_like(self, text: str, known: Mapping[str, Any]) -> Interpretation | None:
+        assert self._sound is not None
+        near = self._sound.nearest(text, known)
+        if near is None:
+            return None
+        best = near.reading
+        others = tuple(
+            Interpretation(rival.intent, rival.slots, 0.0, rival.template, text) for rival in near.rivals
+        )
+        sure = probability(near.evidence)
+        return Interpretation(best.intent, near.slots, sure, best.template, text, None, others)
+
     def _compound_by_sound(self, text: str, known: Mapping[str, Any]) -> list[Interpretation]:
         best: list[Interpretation] = []
         for end, start in joints(text, self._manners):
@@ -183,7 +195,7 @@ class Understander:
                 found = (
                     _interpretation(readings, part, self._settings.exact_confidence)
                     if readings
-                    else self._nearest(part, known)
+                    else self._sounds_like(part, known)
                 )
                 if found is None or found.confidence < self._settings.reject_below:
                     break
@@ -191,53 +203,6 @@ class Understander:
             if len(halves) == 2 and (not best or _least(halves) > _least(best)):
                 best = halves
         return best
-
-    def _nearest(self, text: str, known: Mapping[str, Any]) -> Interpretation | None:
-        """The reading that sounds most like the text, with its confidence; None if nothing is near."""
-        assert self._search is not None
-        words = self._search.hear(text)
-        corrections = self._search.search(words)
-        best: Reading | None = None
-        chosen: Correction | None = None
-        rivals: list[tuple[float, Reading]] = []
-        for correction in corrections:
-            if self._changes_meaning(words, correction):
-                continue
-            readings = self._exact.parse(correction.text, known)
-            if not readings:
-                continue
-            if best is None or chosen is None:
-                best, chosen = readings[0], correction
-            elif not _same(readings[0], best):
-                rivals.append((correction.cost, readings[0]))
-        if best is None or chosen is None:
-            return None
-        margin = rivals[0][0] - chosen.cost if rivals else NO_RIVAL
-        evidence = Evidence(
-            chosen.cost,
-            sum(len(word.symbols) for word in words),
-            margin,
-            chosen.skipped / len(words),
-            chosen.dropped,
-        )
-        others = tuple(
-            Interpretation(rival.intent, rival.slots, 0.0, rival.template, text) for _, rival in rivals[:3]
-        )
-        slots = _placed(best.slots, chosen, text)
-        return Interpretation(best.intent, slots, probability(evidence), best.template, text, None, others)
-
-    def _changes_meaning(self, words: Sequence[HeardWord], correction: Correction) -> bool:
-        """Was a word such as "not" heard that the sentence found does not have?"""
-        kept = set(correction.text.split())
-        return any(word.text in self._manners.negations and word.text not in kept for word in words)
-
-
-def _same(one: Reading, other: Reading) -> bool:
-    return one.intent == other.intent and _values(one.slots) == _values(other.slots)
-
-
-def _values(slots: Mapping[str, Slot]) -> dict[str, Any]:
-    return {name: slot.value for name, slot in slots.items()}
 
 
 def _least(found: list[Interpretation]) -> float:
@@ -249,7 +214,7 @@ def _interpretation(readings: list[Reading], text: str, confidence: float) -> In
     others = tuple(
         Interpretation(reading.intent, reading.slots, 0.0, reading.template, text)
         for reading in readings[1:]
-        if not _same(reading, best)
+        if not is_same(reading, best)
     )
     return Interpretation(best.intent, best.slots, confidence, best.template, text, None, others[:4])
 
@@ -276,26 +241,3 @@ def _moved(found: Interpretation, offset: int) -> Interpretation:
         for name, slot in found.slots.items()
     }
     return replace(found, slots=slots)
-
-
-def _placed(slots: Mapping[str, Slot], correction: Correction, text: str) -> dict[str, Slot]:
-    """Slots of the sentence found, placed in the text that was heard."""
-    placed: dict[str, Slot] = {}
-    ends: list[int] = []
-    at = 0
-    for word in correction.text.split():
-        ends.append(at + len(word))
-        at += len(word) + 1
-    for name, slot in slots.items():
-        if slot.start < 0:
-            placed[name] = slot
-            continue
-        touched = [
-            place for place, end in zip(correction.places, ends, strict=True) if slot.start < end <= slot.end
-        ]
-        if not touched:
-            placed[name] = replace(slot, start=-1, end=-1)
-            continue
-        start, end = min(place[0] for place in touched), max(place[1] for place in touched)
-        placed[name] = Slot(slot.value, text[start:end], start, end)
-    return placed

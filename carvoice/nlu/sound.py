@@ -1,0 +1,105 @@
+"""The nearest readings by sound: what the grammar has that sounds most like what was heard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from carvoice.nlu.confidence import Evidence
+from carvoice.nlu.exact import ExactParser, Reading
+from carvoice.nlu.manners import Manners
+from carvoice.nlu.phonetic import Correction, HeardWord, PhoneticSearch
+from carvoice.records import Slot
+
+NO_RIVAL = 5.0
+MAX_RIVALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The nearest reading, and how near it is.
+
+    Attributes:
+        reading: intent and slots; its slots are placed in the sentence found.
+        slots: the slots placed in the text that was heard.
+        evidence: what speaks for and against it.
+        rivals: the next readings that mean something else, nearest first.
+    """
+
+    reading: Reading
+    slots: Mapping[str, Slot]
+    evidence: Evidence
+    rivals: tuple[Reading, ...]
+
+
+class SoundParser:
+    """Interprets text by its sound. Not thread-safe."""
+
+    def __init__(self, search: PhoneticSearch, exact: ExactParser, manners: Manners) -> None:
+        self._search = search
+        self._exact = exact
+        self._manners = manners
+
+    def nearest(self, text: str, known: Mapping[str, Any]) -> Near | None:
+        """The reading that sounds most like the text; None if nothing is near at all."""
+        words = self._search.hear(text)
+        best: Reading | None = None
+        chosen: Correction | None = None
+        rivals: list[Reading] = []
+        margin = NO_RIVAL
+        for correction in self._search.search(words):
+            if self._changes_meaning(words, correction):
+                continue
+            readings = self._exact.parse(correction.text, known)
+            if not readings:
+                continue
+            if best is None or chosen is None:
+                best, chosen = readings[0], correction
+            elif not is_same(readings[0], best):
+                if not rivals:
+                    margin = correction.cost - chosen.cost
+                rivals.append(readings[0])
+        if best is None or chosen is None:
+            return None
+        evidence = Evidence(chosen.cost, chosen.phones, margin, chosen.told)
+        return Near(best, _placed(best.slots, chosen, text), evidence, tuple(rivals[:MAX_RIVALS]))
+
+    def _changes_meaning(self, words: Sequence[HeardWord], correction: Correction) -> bool:
+        """Was a word heard, such as "not", without which the sentence is another?"""
+        kept = correction.text.split()
+        if words[-1].text in self._manners.small and kept[-1:] != [words[-1].text]:
+            return True  # cut off: "open the"
+        return any(word.text in self._manners.negations and word.text not in kept for word in words)
+
+
+def is_same(one: Reading, other: Reading) -> bool:
+    """Do two readings mean the same?"""
+    return one.intent == other.intent and _values(one.slots) == _values(other.slots)
+
+
+def _values(slots: Mapping[str, Slot]) -> dict[str, Any]:
+    return {name: slot.value for name, slot in slots.items()}
+
+
+def _placed(slots: Mapping[str, Slot], correction: Correction, text: str) -> dict[str, Slot]:
+    """Slots of the sentence found, placed in the text that was heard."""
+    placed: dict[str, Slot] = {}
+    ends: list[int] = []
+    at = 0
+    for word in correction.text.split():
+        ends.append(at + len(word))
+        at += len(word) + 1
+    for name, slot in slots.items():
+        if slot.start < 0:
+            placed[name] = slot
+            continue
+        touched = [
+            place for place, end in zip(correction.places, ends, strict=True) if slot.start < end <= slot.end
+        ]
+        if not touched:
+            placed[name] = replace(slot, start=-1, end=-1)
+            continue
+        start, end = min(place[0] for place in touched), max(place[1] for place in touched)
+        placed[name] = Slot(slot.value, text[start:end], start, end)
+    return placed
