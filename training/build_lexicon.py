@@ -1,6 +1,6 @@
 """Write models/asr-en/lexicon.txt: the most frequent English words and how they are said.
 
-    python training/build_lexicon.py --words 30000 [--extra words.txt ...]
+    python training/build_lexicon.py --words 30000 [--grammar grammars/en]
 
 The word list comes from wordfreq (needed only here), the phones from espeak-ng in three accents,
 reduced forms of function words from :data:`REDUCED`, and words that are written the same but said
@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from carvoice.grammar import compile_grammar, load_grammar
 from carvoice.grammar.g2p import Phones, pronunciations
 
 OUT = Path(__file__).parents[1] / "models" / "asr-en" / "lexicon.txt"
@@ -91,6 +92,14 @@ HOMOGRAPHS = {
     "process": "p r aa s eh s|p r ow s eh s", "schedule": "s k eh jh uw l|sh eh d y uw l|s k eh jh uh l",
     "oh": "ow", "zero": "z ih r ow|z iy r ow|z iy ah r ow", "new": "n uw|n y uw",
     "tuesday": "t uw z d ey|t y uw z d ey|ch uw z d ey",
+    "aircon": "eh r k aa n|eh k aa n", "defrost": "d iy f r ao s t|d ih f r ao s t|d iy f r aa s t",
+    "defroster": "d iy f r ao s t er|d ih f r ao s t er|d iy f r aa s t er|d iy f r ao s t ah",
+    "defog": "d iy f aa g|d iy f ao g|d ih f aa g", "defogger": "d iy f aa g er|d iy f ao g er|d iy f aa g ah",
+    "demist": "d iy m ih s t|d ih m ih s t", "demister": "d iy m ih s t er|d iy m ih s t ah",
+    "temperature": "t eh m p r ih ch er|t eh m p r ah ch er|t eh m p er ah ch er|t eh m p r ih ch ah",
+    "kmh": "k ih l aa m ih t er z p er aw er|k ey eh m ey ch",
+    "recirculate": "r iy s er k y ah l ey t|r ih s er k y uh l ey t",
+    "recirculation": "r iy s er k y ah l ey sh ah n|r ih s er k y uh l ey sh ah n",
     "aunt": "ae n t|aa n t", "garage": "g er aa zh|g ae r aa zh|g ae r ih jh", "vase": "v ey s|v aa z",
 }  # fmt: skip
 
@@ -113,14 +122,15 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--words", type=int, default=30_000)
-    parser.add_argument("--extra", type=Path, nargs="*", default=[], help="texts whose words to add")
+    parser.add_argument("--grammar", type=Path, help="folder of HassIL files whose words to add")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
 
     from wordfreq import top_n_list
 
     frequent = [word for word in top_n_list("en", args.words * 2) if WORD.fullmatch(word)][: args.words]
-    extra = [word for path in args.extra for word in WORD.findall(path.read_text(encoding="utf-8").lower())]
+    listed = compile_grammar(load_grammar(args.grammar)).vocabulary if args.grammar else ()
+    extra = sorted(word for word in listed if WORD.fullmatch(word))
     words = list(dict.fromkeys([*frequent, *REDUCED, *HOMOGRAPHS, *extra]))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(build(words), encoding="utf-8")

@@ -245,7 +245,9 @@ def summarize(outcomes: Sequence[Outcome]) -> list[Row]:
     rows = []
     for name in dict.fromkeys(outcome.condition for outcome in outcomes):
         some = [outcome for outcome in outcomes if outcome.condition == name]
-        texts = [(outcome.said.split(), outcome.heard.split()) for outcome in some if outcome.said is not None]
+        texts = [
+            (outcome.said.split(), outcome.heard.split()) for outcome in some if outcome.said is not None
+        ]
         words = sum(len(said) for said, _ in texts)
         errors = sum(Levenshtein.distance(said, heard) for said, heard in texts)
         count = len(some)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class GrammarRecognizer:
         settings: costs of the graph, by default what the model's measurements found.
         cache: folder for decoding graphs.
         threads: threads of each network run.
+        skip_phrases: phrases that may stand before and after a command ("could you", "please").
 
     Raises:
         ModelError: the model is missing, damaged or of another kind.
@@ -56,6 +57,7 @@ class GrammarRecognizer:
         settings: GraphSettings | None = None,
         cache: Path | None = None,
         threads: int = 1,
+        skip_phrases: Iterable[str] = (),
     ) -> None:
         model = model or embedded_model()
         lexicon = lexicon or Lexicon.load()
@@ -66,6 +68,7 @@ class GrammarRecognizer:
             self.acoustic.tokens,
             cache or graph_cache(),
             settings or settings_of(model.decoding),
+            skip_phrases,
         )
         tokens = self.acoustic.tokens
         self.phones = {number: phone for phone, number in tokens.items()}

@@ -28,7 +28,7 @@ import kaldifst
 from carvoice.errors import GrammarError, ModelError
 from carvoice.grammar.lexicon import Lexicon
 
-_FORMAT = 4  # changes whenever the same grammar would give another graph
+_FORMAT = 5  # changes whenever the same grammar would give another graph
 
 ANY_WORD = "<any>"
 """The word of an acceptor arc that any word passes (the grammar's wildcard)."""
@@ -63,6 +63,7 @@ class GraphSettings:
         cut: cost of ending in the middle of a command or word.
         chain: cost of a second command after one of ``conjunctions``.
         conjunctions: words that join commands.
+        manners: cost of a phrase such as "please" before or after a command.
     """
 
     open_words: int = 3000
@@ -73,6 +74,7 @@ class GraphSettings:
     cut: float = 10.0
     chain: float = 2.0
     conjunctions: tuple[str, ...] = ("and", "then", "and then")
+    manners: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ def build_graph(
     tokens: Mapping[str, int],
     cache: Path,
     settings: GraphSettings | None = None,
+    skip_phrases: Iterable[str] = (),
 ) -> Graph:
     """Build the graph, or take it from ``cache`` when the same one was built before.
 
@@ -113,13 +116,14 @@ def build_graph(
         tokens: the model's token ids; the blank is 0.
         cache: folder for graphs; made if missing.
         settings: costs.
+        skip_phrases: phrases that may stand before and after a command, such as "could you".
 
     Raises:
         GrammarError: the grammar accepts nothing, or a word has no sound.
         ModelError: the lexicon uses a phone the model does not know.
     """
     settings = settings or GraphSettings()
-    plan = _Plan(acceptor, lexicon, tokens, settings)
+    plan = _Plan(acceptor, lexicon, tokens, settings, tuple(skip_phrases))
     key = plan.digest()
     path, about = cache / f"{key}.fst", cache / f"{key}.json"
     if not (path.exists() and about.exists()):
@@ -139,18 +143,24 @@ class _Plan:
     """The grammar with its words numbered and spelled in tokens."""
 
     def __init__(
-        self, acceptor: WordAcceptor, lexicon: Lexicon, tokens: Mapping[str, int], settings: GraphSettings
+        self,
+        acceptor: WordAcceptor,
+        lexicon: Lexicon,
+        tokens: Mapping[str, int],
+        settings: GraphSettings,
+        skip_phrases: tuple[str, ...],
     ) -> None:
         self.settings = settings
+        self.skip_phrases = skip_phrases
         self.acceptor = acceptor
         self.arcs = list(acceptor.arcs)
         self.finals = sorted(acceptor.finals)
         if not self.finals:
             raise GrammarError("the grammar accepts no sentence at all; add a template")
         self.tokens = tokens
-        conjunctions = [word for phrase in settings.conjunctions for word in phrase.split()]
+        joining = [word for phrase in (*settings.conjunctions, *skip_phrases) for word in phrase.split()]
         named = {word for _, word, _ in self.arcs if word is not None and word != ANY_WORD}
-        grammar = sorted(named | set(conjunctions))
+        grammar = sorted(named | set(joining))
         loop = lexicon.frequent_words(settings.open_words)
         self.words = [*grammar, *loop]
         self.grammar_words = len(grammar)
@@ -173,6 +183,7 @@ class _Plan:
         for part in (
             _FORMAT,
             sorted(asdict(self.settings).items()),
+            self.skip_phrases,
             self.words,
             self.spelling,
             (self.acceptor.n_states, self.acceptor.start, self.finals, self.arcs),
@@ -216,6 +227,16 @@ class _Writer:
                     node = following
                 self.arc(node, target, variant[-1], label, cost)
 
+    def phrase(self, source: int, target: int, text: str, cost: float, plan: _Plan) -> None:
+        """A chain of words; the cost is paid at its end."""
+        *first, last = text.split()
+        for word in first:
+            label, following = plan.label[word], self.state()
+            self.words(source, [(plan.spelling[label - 1], label, following, 0.0)])
+            source = following
+        label = plan.label[last]
+        self.words(source, [(plan.spelling[label - 1], label, target, cost)])
+
     def any_word(self, source: int, target: int, plan: _Plan) -> None:
         """Arcs for every word of the open loop, and for every phone as filler."""
         settings, first = plan.settings, plan.grammar_words
@@ -240,7 +261,6 @@ def _word_transducer(plan: _Plan) -> kaldifst.StdVectorFst:
     for _ in range(plan.acceptor.n_states):
         out.state()
     entry = base + plan.acceptor.start
-    out.arc(start, entry)
     out.arc(start, loop, cost=settings.open_entry)
     out.arc(loop, entry, cost=settings.open_entry)
     out.arc(end, loop, cost=settings.open_entry)
@@ -263,14 +283,14 @@ def _word_transducer(plan: _Plan) -> kaldifst.StdVectorFst:
     for source, entries in leaving.items():
         out.words(base + source, entries)
 
+    before = out.state()
+    out.arc(start, before)
+    out.arc(before, entry)
     for phrase in settings.conjunctions:
-        state, words = end, phrase.split()
-        for position, word in enumerate(words):
-            last = position == len(words) - 1
-            target = entry if last else out.state()
-            label = plan.label[word]
-            out.words(state, [(plan.spelling[label - 1], label, target, settings.chain if last else 0.0)])
-            state = target
+        out.phrase(end, before, phrase, settings.chain, plan)
+    for phrase in plan.skip_phrases:
+        out.phrase(before, before, phrase, settings.manners, plan)
+        out.phrase(end, end, phrase, settings.manners, plan)
 
     out.any_word(loop, loop, plan)
     # Arcs first: the text form takes the source of its first line as the start state.

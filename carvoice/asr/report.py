@@ -38,14 +38,24 @@ def write_report(outcomes: Sequence[Outcome], folder: Path) -> Path:
 def _cells(row: Row) -> list[str]:
     wer = "" if row.word_error_rate is None else f"{100 * row.word_error_rate:.1f}"
     shares = [f"{100 * share:.1f}" for share in (row.right, row.exact, row.wrong, row.rejected)]
-    return [row.condition, str(row.count), *shares, wer, f"{row.real_time_factor:.3f}", f"{row.final_ms_p95:.0f}"]
+    return [
+        row.condition,
+        str(row.count),
+        *shares,
+        wer,
+        f"{row.real_time_factor:.3f}",
+        f"{row.final_ms_p95:.0f}",
+    ]
 
 
 def _page(rows: Sequence[Row], outcomes: Sequence[Outcome]) -> str:
-    table = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in _cells(row)) + "</tr>" for row in rows)
+    table = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in _cells(row)) + "</tr>" for row in rows
+    )
     missed = "".join(
         f"<tr><td>{html.escape(o.file)}</td><td>{html.escape(o.condition)}</td><td>{o.verdict}</td>"
-        f"<td>{html.escape(o.heard)}</td><td>{'' if o.confidence is None else f'{o.confidence:.2f}'}</td></tr>"
+        f"<td>{html.escape(o.heard)}</td>"
+        f"<td>{'' if o.confidence is None else f'{o.confidence:.2f}'}</td></tr>"
         for o in outcomes
         if o.verdict != "right"
     )

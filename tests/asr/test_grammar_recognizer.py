@@ -232,3 +232,20 @@ def test_nemo_form_with_its_other_features(tmp_path, lexicon, cache):
     )
     assert ear.acoustic.form.nemo
     assert hear(ear, np.zeros(16_000, np.float32)).text == ""
+
+
+def test_manners_around_commands(model, lexicon, cache, say):
+    ear = GrammarRecognizer(
+        tree_of(SENTENCES),
+        model,
+        lexicon,
+        cache=cache,
+        skip_phrases=["could you", "please", "right now"],
+        settings=GraphSettings(open_words=0, filler_phone=50.0),
+    )
+    for text in (
+        "could you please call john",
+        "open the window right now please",
+        "could you call john and please turn on the radio",
+    ):
+        assert hear(ear, say(text)).text == text
