@@ -7,11 +7,11 @@ them, ``bench/test_budget.py`` fails when a stage overruns.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from carvoice.records import Turn
+from carvoice.records import Span, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +31,33 @@ STAGES = (
     Stage("act", "plan, policy, encode and send", 1.0),
     Stage("to_frame", "end of speech to CAN frame", 450.0),
     Stage("readback", "CAN frame to the car's status", 250.0),
-    Stage("reply", "decision to the first sample of the reply", 250.0),
+    Stage("speech", "decision to the first sample of the reply", 250.0),
 )
 
 
-def stage_times(turn: Turn) -> dict[str, float]:
-    """How long each stage of a turn took, in milliseconds; stages that it had none of are left out."""
-    spans = {span.name: span for span in turn.spans}
-    took = {name: span.duration_ms for name, span in spans.items()}
-    before = ("front_end", "endpoint", "asr", "understanding")
-    times: dict[str, float] = {name: took[name] for name in before if name in took}
-    if not any(reading.rejected is None for reading in turn.interpretations):
-        times.pop("endpoint", None)  # only a command can be cut short with safety
-    if "speech" in took:
-        times["reply"] = took["speech"]
+def with_stages(turn: Turn) -> Turn:
+    """The turn with the spans that only its end shows: ``act``, ``to_frame`` and ``readback``."""
+    took = {span.name: span.duration_ms for span in turn.spans}
     sent = next((a for a in turn.actuations if a.frames and a.frames[0].is_tx), None)
-    if sent is not None:
-        times["act"] = took.get("plan", 0.0) + took.get("policy", 0.0) + sent.latency_s * 1e3
-        if "endpoint" in times:
-            times["to_frame"] = sum(times[name] for name in ("endpoint", "asr", "understanding", "act"))
-        if not sent.frames[-1].is_tx:
-            times["readback"] = (sent.frames[-1].timestamp_s - sent.frames[0].timestamp_s) * 1e3
-    return times
+    if sent is None:
+        return turn
+    sent_s = sent.frames[0].timestamp_s
+    act_ms = took.get("plan", 0.0) + took.get("policy", 0.0) + sent.latency_s * 1e3
+    spans = [*turn.spans, Span("act", sent_s - act_ms / 1e3, act_ms)]
+    if "endpoint" in took:
+        whole_ms = act_ms + sum(took.get(name, 0.0) for name in ("endpoint", "asr", "understanding"))
+        spans.append(Span("to_frame", sent_s - whole_ms / 1e3, whole_ms))
+    if not sent.frames[-1].is_tx:
+        spans.append(Span("readback", sent_s, (sent.frames[-1].timestamp_s - sent_s) * 1e3))
+    return replace(turn, spans=tuple(spans))
+
+
+def stage_times(turn: Turn) -> dict[str, float]:
+    """How long each stage of the budget took in a turn, in milliseconds; what it had none of is left out."""
+    took = {span.name: span.duration_ms for span in turn.spans}
+    if not any(reading.rejected is None for reading in turn.interpretations):
+        took.pop("endpoint", None)  # only what is a command can safely be cut short
+    return {stage.name: took[stage.name] for stage in STAGES if stage.name in took}
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,16 @@ class LogConfig(Section):
 
     folder: Path | None = Field(None, description="Where turns are logged; none means no log.")
     transcripts: bool = Field(True, description="Keep what was said; false keeps timings only.")
+    prometheus_port: int = Field(0, ge=0, le=65535, description="Serve /metrics on this local port; 0: no.")
+    otlp_endpoint: str = Field(
+        "", description="OTLP/HTTP collector, like http://localhost:4318; empty for none."
+    )
+    alert_p95_ms: float = Field(600.0, gt=0, description="Warn when commands take longer to the frame.")
+    alert_ttft_p95_ms: float = Field(2500.0, gt=0, description="Warn when answers begin later than this.")
+    alert_error_rate: float = Field(0.1, ge=0, le=1, description="Warn when more turns fail than this share.")
+    quality_share: float = Field(
+        0.01, ge=0, le=1, description="Share of answers scored by a remote model; 0 for none."
+    )
 
 
 class Config(Section):

@@ -14,6 +14,7 @@ from carvoice.assistant import rooms
 from carvoice.assistant.brain import build_answerer
 from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
+from carvoice.budget import with_stages
 from carvoice.config import Config
 from carvoice.dialogue import Dialogue, DialogueRunner, DialogueSettings, Replies, load_acts, playback_to
 from carvoice.dialogue.events import Event, Heard, Input, State, TurnEnded
@@ -164,6 +165,8 @@ class Assistant:
         self.close()
 
     def _happened(self, event: Event) -> None:
-        if isinstance(event, TurnEnded) and self._typing.is_set():
-            self._turns.put(event.turn)
+        if isinstance(event, TurnEnded):
+            event = TurnEnded(with_stages(event.turn))
+            if self._typing.is_set():
+                self._turns.put(event.turn)
         self._on_event(event)

@@ -42,6 +42,13 @@ def build_answerer(config: LlmConfig, manual: Path, no_model: str) -> Answerer:
     return build_tiers(settings)
 
 
+def build_judge(config: LlmConfig) -> Answerer | None:
+    """Remote models alone, to score answers; None when none is configured."""
+    if not config.remotes:
+        return None
+    return build_tiers(AnswerSettings(cache=False, remotes=tuple(map(_deployment, config.remotes))))
+
+
 def find_gguf(config: LlmConfig) -> Path | None:
     """The local model's file: the one configured, or one that is installed; None if there is none.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -34,6 +34,7 @@ from carvoice.records import (
     Interpretation,
     Turn,
 )
+from carvoice.service.observe import Observer, build_observer
 
 _TAIL_S = 1.0  # silence after a recording, in which the end of a command is decided
 
@@ -124,6 +125,18 @@ class Errors:
             raise self._first
 
 
+def telling(*listeners: Callable[[Event], object], observe: Observer) -> Callable[[Event], None]:
+    """Tell every listener each event, and the observer each finished turn."""
+
+    def tell(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+        if isinstance(event, TurnEnded):
+            observe(event.turn)
+
+    return tell
+
+
 def run_microphone(settings: Config, json: bool) -> None:
     """Run on the microphone until interrupted.
 
@@ -134,7 +147,10 @@ def run_microphone(settings: Config, json: bool) -> None:
     speaker = None if audio.output == "none" else SpeakerSink(_device(audio.output))
     source = MicrophoneSource(_device(audio.input), far=speaker, block_ms=audio.block_ms)
     errors = Errors()
-    with display(json) as shown, Assistant(settings, on_event=shown.event, loudspeaker=speaker) as assistant:
+    with ExitStack() as stack:
+        shown = stack.enter_context(display(json))
+        tell = telling(shown.event, observe=build_observer(settings, stack))
+        assistant = stack.enter_context(Assistant(settings, on_event=tell, loudspeaker=speaker))
         capture = Capture(source, assistant.listener().hear, on_error=errors)
         capture.start()
         if not json:
@@ -230,11 +246,9 @@ def cabin_session(
     errors = Errors()
     cabin = VirtualCabin(settings.audio.block_ms * FRAME_SAMPLES // 10)
 
-    def tell(event: Event) -> None:
-        on_event(event)
-        events.put(event)
-
-    with Assistant(settings, on_event=tell, clock=lambda: cabin.now_s) as assistant:
+    with ExitStack() as stack:
+        tell = telling(on_event, events.put, observe=build_observer(settings, stack))
+        assistant = stack.enter_context(Assistant(settings, on_event=tell, clock=lambda: cabin.now_s))
         player = assistant.player
         listener = assistant.listener()
 

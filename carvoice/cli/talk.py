@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -33,13 +34,18 @@ def say(
     Exit code 1 when the last one was refused or not understood.
     """
     from carvoice.assistant import Assistant
+    from carvoice.service.observe import build_observer
 
-    with Assistant(settings_of(context), aloud=False) as assistant:
+    settings = settings_of(context)
+    with ExitStack() as stack:
+        observe = build_observer(settings, stack)
+        assistant = stack.enter_context(Assistant(settings, aloud=False))
         assistant.vehicle.wait_until_known()
         for path, value in signals(car or []):
             assistant.vehicle.set_simulated(path, value)
         for sentence in sentences:
             turn = assistant.say(sentence, zone)
+            observe(turn)
             if json:
                 typer.echo(to_json(turn))
             else:

@@ -152,7 +152,7 @@ def summary_view(turns: Iterable[Turn]) -> Table:
     times = [stage_times(turn) for turn in turns]
     table = Table(title=f"{len(turns)} turns against the latency budget", title_justify="left")
     table.add_column("stage", no_wrap=True)
-    table.add_column("what", style="dim", no_wrap=True)
+    table.add_column("what", style="dim")
     for column in ("n", "p50", "p95", "max", "budget"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
