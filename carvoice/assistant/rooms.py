@@ -153,7 +153,15 @@ def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) 
     Raises:
         ModelError: the model is missing or damaged.
     """
-    return GrammarRecognizer(automaton.acceptor(), find_asr_model(config), lexicon, threads=config.threads)
+    words = sorted(automaton.vocabulary, key=automaton.vocabulary.__getitem__)
+    manners = [" ".join(words[word] for word in phrase) for phrase in automaton.skip_phrases]
+    return GrammarRecognizer(
+        automaton.acceptor(),
+        find_asr_model(config),
+        lexicon,
+        threads=config.threads,
+        skip_phrases=manners,
+    )
 
 
 def find_asr_model(config: AsrConfig) -> Model:
