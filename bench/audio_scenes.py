@@ -68,7 +68,9 @@ def impulse_response(
     t = np.arange(len(response)) / RATE
     tail = rng.standard_normal(len(response)) * 10 ** (-3 * t / t60_s)
     tail[: int(np.argmax(np.abs(response))) + 80] = 0
-    return response + 0.015 * np.max(np.abs(response)) * tail
+    response += 0.015 * np.max(np.abs(response)) * tail
+    # all images are positive, which piles up at low frequencies: Allen and Berkley's high-pass
+    return lfilter(*butter(2, 80 / (RATE / 2), "high"), response)
 
 
 @functools.lru_cache(maxsize=8)
@@ -84,6 +86,8 @@ def speech(corpus: str, seconds: float, seed: int, pause_s: float = 0.25) -> np.
 
         while sum(map(len, parts)) < wanted:
             x, _ = soundfile.read(files[rng.integers(len(files))], dtype="float64")
+            loud = np.flatnonzero(np.abs(x) > 0.02 * np.max(np.abs(x)))
+            x = x[loud[0] : loud[-1]]  # recordings begin and end with silence
             x = x / (np.sqrt(np.mean(x**2)) + 1e-9)
             parts += [x, np.zeros(int(pause_s * RATE))]
         x = np.concatenate(parts)[:wanted]

@@ -31,7 +31,9 @@ typedef struct {
     uint64_t written;  /* samples of each channel so far */
     double delay;      /* reading point behind the newest sample */
     double drift;      /* samples per sample that the delay grows */
+    float drift_seen;  /* at the last call of cv_align_correct */
     float (*sinc)[CV_SINC_TAPS];
+    float *window;     /* Hann, 320: the search must not see the edges of its blocks */
     float *aligned;    /* [channel][320]: the present and the former aligned frame */
     int candidate;     /* lag seen in the last scan */
     int agreed;        /* scans that agreed on it */
@@ -45,6 +47,8 @@ void cv_align_reset(cv_align *align);
  * Returns by how many samples the far end was moved (positive: it now comes later, so filters must
  * shift their taps by the negative of it), usually 0. */
 int cv_align_process(cv_align *align, const float *far, const float *near);
+/* Correct the clock drift by what is still seen of it (see cv_drift.h). Returns a move, as above. */
+int cv_align_correct(cv_align *align, float drift);
 /* Whether any far-end sound is within reach of the filters. */
 int cv_align_active(const cv_align *align);
 

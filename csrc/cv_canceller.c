@@ -5,6 +5,8 @@
 enum { DEEP, FAST, NEITHER };
 enum { FAST_WINS_AFTER = 15, DEEP_WINS_AFTER = 40 }; /* frames */
 #define POWER_MEMORY 0.8f
+#define FAST_ELSEWHERE 1.5f
+
 
 void cv_canceller_carve(cv_canceller *canceller, cv_arena *arena, size_t lanes) {
     cv_kalman_carve(&canceller->deep, arena, lanes);
@@ -12,8 +14,8 @@ void cv_canceller_carve(cv_canceller *canceller, cv_arena *arena, size_t lanes) 
 }
 
 void cv_canceller_init(cv_canceller *canceller, const cv_canceller_config *config, const cv_fft *fft) {
-    cv_kalman_config deep = {config->deep_transition, config->noise_memory, config->initial_spread};
-    cv_kalman_config fast = {config->fast_transition, config->noise_memory, config->initial_spread};
+    cv_kalman_config deep = {config->deep_wander, 0.0f, config->noise_memory, config->initial_spread};
+    cv_kalman_config fast = {config->fast_wander, FAST_ELSEWHERE, config->noise_memory, config->initial_spread};
     canceller->config = *config;
     cv_kalman_init(&canceller->deep, &deep, fft);
     cv_kalman_init(&canceller->fast, &fast, fft);
@@ -21,6 +23,7 @@ void cv_canceller_init(cv_canceller *canceller, const cv_canceller_config *confi
     canceller->choice = DEEP;
     canceller->fast_better = canceller->deep_better = 0;
     memset(canceller->echo, 0, sizeof canceller->echo);
+    memset(canceller->model, 0, sizeof canceller->model);
 }
 
 static float mean_square(const float *x) {
@@ -37,7 +40,7 @@ static void smooth(float *power, const float *frame) {
 static int choose(const cv_canceller *canceller) {
     float deep = canceller->deep_power, fast = canceller->fast_power, near = canceller->near_power;
     int choice = canceller->choice == NEITHER ? DEEP : canceller->choice;
-    if (choice == DEEP && fast < 0.8f * deep) choice = FAST;
+    if (choice == DEEP && fast < 0.65f * deep) choice = FAST;
     else if (choice == FAST && deep < 0.95f * fast) choice = DEEP;
     float best = choice == DEEP ? deep : fast;
     return best > (canceller->choice == NEITHER ? near : 1.5f * near) ? NEITHER : choice;
@@ -63,6 +66,7 @@ void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, in
     float echo[3][CV_FRAME], left[2][CV_FRAME];
     if (!active) {
         memset(canceller->echo, 0, sizeof canceller->echo);
+        memset(canceller->model, 0, sizeof canceller->model);
         memcpy(error, near, CV_FRAME * sizeof(float));
         return;
     }
@@ -82,8 +86,13 @@ void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, in
         canceller->echo[i] = echo[before][i] + t * (echo[now][i] - echo[before][i]);
         error[i] = near[i] - canceller->echo[i];
     }
+    memcpy(canceller->model, echo[now == NEITHER ? DEEP : now], sizeof canceller->model);
     canceller->choice = now;
     cv_kalman_update(&canceller->deep, far, left[DEEP]);
+    cv_kalman_update(&canceller->fast, far, left[FAST]);
+    /* learning from each frame twice brings the fast filter there in almost half the time */
+    cv_kalman_predict(&canceller->fast, far, echo[FAST]);
+    for (int i = 0; i < CV_FRAME; i++) left[FAST][i] = near[i] - echo[FAST][i];
     cv_kalman_update(&canceller->fast, far, left[FAST]);
     exchange(canceller);
 }

@@ -13,7 +13,7 @@
 #include "cv_kalman.h"
 
 typedef struct {
-    float deep_transition, fast_transition;
+    float deep_wander, fast_wander; /* see cv_kalman_config */
     float noise_memory;
     float initial_spread;
 } cv_canceller_config;
@@ -24,7 +24,8 @@ typedef struct {
     float near_power, deep_power, fast_power; /* smoothed, of the frames */
     int choice;      /* 0 deep, 1 fast, 2 neither: the microphone itself */
     int fast_better, deep_better; /* frames in a row */
-    float echo[CV_FRAME];
+    float echo[CV_FRAME];  /* what was subtracted */
+    float model[CV_FRAME]; /* what the better filter took for echo, subtracted or not */
 } cv_canceller;
 
 void cv_canceller_carve(cv_canceller *canceller, cv_arena *arena, size_t lanes);

@@ -5,6 +5,7 @@
 
 #include "cv_align.h"
 #include "cv_canceller.h"
+#include "cv_drift.h"
 #include "cv_fft.h"
 #include "cv_gain.h"
 #include "cv_highpass.h"
@@ -18,6 +19,7 @@
 #endif
 
 #define SAMPLE_MOST 16.0f /* 24 dB over full scale: more is not sound */
+#define DRIFT_ERLE 4.0f  /* 6 dB */
 #define FAR_SILENCE 1e-7f /* mean square of a far-end frame that counts as silent: -70 dBFS */
 
 struct cv_frontend {
@@ -26,6 +28,7 @@ struct cv_frontend {
     cv_highpass highpass[CV_MAX_MICS];
     cv_align align;
     cv_canceller canceller[CV_MAX_MICS];
+    cv_drift drift;
     cv_residual residual;
     cv_noise noise;
     cv_suppress echo_gain, full_gain;
@@ -62,6 +65,7 @@ static size_t carve(cv_frontend *frontend, cv_arena arena, const cv_frontend_con
     cv_align_config align = align_config(config);
     cv_take(&arena, sizeof *frontend);
     cv_align_carve(&frontend->align, &arena, &align);
+    cv_drift_carve(&frontend->drift, &arena, (size_t)(config->far_channels * config->partitions));
     for (int m = 0; m < config->mics; m++)
         cv_canceller_carve(&frontend->canceller[m], &arena, (size_t)(config->far_channels * config->partitions));
     return arena.used;
@@ -89,13 +93,14 @@ cv_frontend *cv_frontend_init(void *memory, const cv_frontend_config *config) {
 void cv_frontend_reset(cv_frontend *f) {
     const cv_frontend_config *c = &f->config;
     cv_align_config align = align_config(c);
-    cv_canceller_config canceller = {c->deep_transition, c->fast_transition, c->noise_memory, c->initial_spread};
+    cv_canceller_config canceller = {c->deep_wander, c->fast_wander, c->noise_memory, c->initial_spread};
     cv_gain_config gain = {c->target_db, c->most_gain_db, c->least_gain_db};
     cv_align_init(&f->align, &align, &f->fft);
     for (int m = 0; m < c->mics; m++) {
         cv_canceller_init(&f->canceller[m], &canceller, &f->fft);
         cv_highpass_init(&f->highpass[m], c->highpass_hz > 0.0f ? c->highpass_hz : 1.0f);
     }
+    cv_drift_reset(&f->drift);
     cv_residual_reset(&f->residual);
     cv_noise_reset(&f->noise);
     cv_suppress_reset(&f->echo_gain);
@@ -186,12 +191,12 @@ static void suppress(cv_frontend *f, const float *power, const float *echo_power
     const float *residual = c->suppress_echo && c->cancel_echo ? f->residual.psd : none;
     cv_noise_process(&f->noise, power, residual);
     for (int k = 0; k < CV_BINS; k++) {
-        interference[k] = c->over_subtraction * residual[k];
+        interference[k] = residual[k];
         floor[k] = c->echo_floor;
     }
     cv_suppress_process(&f->echo_gain, power, interference, floor);
     for (int k = 0; k < CV_BINS; k++) {
-        float echo = interference[k];
+        float echo = c->over_subtraction * residual[k];
         float noise = c->suppress_noise ? f->noise.psd[k] : 0.0f;
         interference[k] = echo + noise;
         /* echo may go down to its own floor, noise keeps a residue */
@@ -211,6 +216,19 @@ static void suppress(cv_frontend *f, const float *power, const float *echo_power
     cv_vad_process(&f->vad, power, heard, f->full_gain.prior);
 }
 
+static void realign(cv_frontend *f, int move) {
+    for (int m = 0; m < f->config.mics; m++)
+        cv_canceller_realign(&f->canceller[m], &f->align.spectra, move);
+    cv_drift_reset(&f->drift);
+}
+
+static void follow_drift(cv_frontend *f) {
+    float seen = cv_drift_process(&f->drift, &f->canceller[0].fast);
+    if (f->mic_power < DRIFT_ERLE * f->error_power) return; /* the filter does not know the echo well */
+    int move = cv_align_correct(&f->align, seen);
+    if (move) realign(f, move);
+}
+
 static void process_frame(cv_frontend *f, const float *far, cv_frontend_output *out) {
     const cv_frontend_config *c = &f->config;
     float re[CV_BINS], im[CV_BINS], echo_re[CV_BINS], echo_im[CV_BINS], power[CV_BINS], echo_power[CV_BINS];
@@ -223,9 +241,7 @@ static void process_frame(cv_frontend *f, const float *far, cv_frontend_output *
     out->far_active = 0;
     if (c->cancel_echo) {
         int move = cv_align_process(&f->align, far, f->near);
-        if (move)
-            for (int m = 0; m < c->mics; m++)
-                cv_canceller_realign(&f->canceller[m], &f->align.spectra, move);
+        if (move) realign(f, move);
         reaches = cv_align_active(&f->align);
         f->quiet_frames = mean_square(f->align.aligned + CV_FRAME) > FAR_SILENCE ? 0 : f->quiet_frames + 1;
         out->far_active = reaches && f->quiet_frames < c->partitions;
@@ -236,8 +252,9 @@ static void process_frame(cv_frontend *f, const float *far, cv_frontend_output *
         f->mic_power = 0.95f * f->mic_power + 0.05f * mean_square(f->near);
         f->error_power = 0.95f * f->error_power + 0.05f * mean_square(f->error[0]);
     }
+    if (out->far_active && c->follow_drift) follow_drift(f);
     out->erle_db = out->far_active ? decibels(f->mic_power) - decibels(f->error_power) : 0.0f;
-    analyse(f, f->echo_past, f->canceller[0].echo, echo_re, echo_im, echo_power);
+    analyse(f, f->echo_past, f->canceller[0].model, echo_re, echo_im, echo_power);
     analyse(f, f->error_past, f->error[0], re, im, power);
     suppress(f, power, echo_power, out->far_active, asr_gain, vad_gain);
     out->speech = f->vad.probability;

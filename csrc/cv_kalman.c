@@ -77,20 +77,26 @@ static inline __attribute__((always_inline)) void update_bin(cv_kalman *kalman, 
     const float *restrict wr = kalman->wr + at, *restrict wi = kalman->wi + at;
     float *restrict spread = kalman->spread + at;
     float *restrict gr = kalman->gr + at, *restrict gi = kalman->gi + at;
-    float a2 = kalman->config.transition * kalman->config.transition;
+    float wander = kalman->config.wander;
     float residual = 0.0f;
-    for (size_t m = 0; m < lanes; m++) residual += spread[m] * (xr[m] * xr[m] + xi[m] * xi[m]);
+    float size = 0.0f;
+    for (size_t m = 0; m < lanes; m++) {
+        residual += spread[m] * (xr[m] * xr[m] + xi[m] * xi[m]);
+        size += wr[m] * wr[m] + wi[m] * wi[m];
+    }
+    /* a path may also begin to wander where it was silent: each lane gets a share of the mean */
+    size *= kalman->config.elsewhere / (float)lanes;
     /* half: 160 of the 320 samples are new (R / M in Kuech et al.) */
     residual *= 0.5f;
     kalman->echo_psd[k] = residual;
     float inv = 1.0f / (residual + near + CV_TINY);
     for (size_t m = 0; m < lanes; m++) {
-        float step = spread[m] * inv;
+        float step = 0.5f * spread[m] * inv;
         float power = xr[m] * xr[m] + xi[m] * xi[m];
         gr[m] = step * (xr[m] * er + xi[m] * ei);
         gi[m] = step * (xr[m] * ei - xi[m] * er);
-        spread[m] = a2 * (1.0f - 0.5f * step * power) * spread[m] +
-                    (1.0f - a2) * (wr[m] * wr[m] + wi[m] * wi[m]);
+        spread[m] = (1.0f - 0.5f * step * power) * spread[m] +
+                    wander * (wr[m] * wr[m] + wi[m] * wi[m] + size);
     }
 }
 
@@ -103,17 +109,20 @@ CV_SIMD void cv_kalman_update(cv_kalman *kalman, const cv_far_spectra *far, cons
     float memory = kalman->config.noise_memory;
     for (size_t k = 0; k < CV_BINS; k++) {
         float power = er[k] * er[k] + ei[k] * ei[k];
-        kalman->near_psd[k] = memory * kalman->near_psd[k] + (1.0f - memory) * power;
+        /* what the filter expects to be left of the echo does not count as near end */
+        float near = power - kalman->echo_psd[k];
+        near = near > 0.0f ? near : 0.0f;
+        kalman->near_psd[k] = memory * kalman->near_psd[k] + (1.0f - memory) * near;
         update_bin(kalman, far, k, er[k], ei[k], kalman->near_psd[k]);
     }
     for (size_t m = 0; m < lanes; m += CV_LANES)
         cv_fft_constrain4(kalman->fft, kalman->gr + m, kalman->gi + m, lanes);
     float *restrict wr = kalman->wr, *restrict wi = kalman->wi;
     const float *restrict gr = kalman->gr, *restrict gi = kalman->gi;
-    float a = kalman->config.transition;
+
     for (size_t i = 0; i < count; i++) {
-        wr[i] = a * (wr[i] + gr[i]);
-        wi[i] = a * (wi[i] + gi[i]);
+        wr[i] += gr[i];
+        wi[i] += gi[i];
     }
 }
 

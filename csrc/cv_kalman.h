@@ -1,6 +1,7 @@
 /* cv_kalman.h - partitioned-block frequency-domain Kalman filter for an acoustic echo path.
  *
- * State-space model: W_m(n+1) = A W_m(n) + process noise; per bin and partition a diagonal covariance.
+ * State-space model per bin and partition m: W_m(n+1) = W_m(n) + process noise of power (1 - A^2) |W_m|^2,
+ * with a diagonal covariance. (The papers also shrink W by A: that loses what speech does not refresh.)
  * G. Enzner, P. Vary, "Frequency-domain adaptive Kalman filter for acoustic echo control in hands-free
  * telephones", Signal Processing 86 (2006), eqs. 24-30; F. Kuech, E. Mabande, G. Enzner, "State-space
  * architecture of the partitioned-block-based acoustic echo controller", ICASSP 2014, eqs. 9-16.
@@ -15,7 +16,8 @@
 #define CV_MAX_PARTITIONS 64
 
 typedef struct {
-    float transition;     /* A: 1 - how fast the path is believed to wander per frame */
+    float wander;         /* how much of its power the path is believed to change per frame: 1 - A^2 */
+    float elsewhere;      /* the same of the mean over all partitions: change where there was nothing */
     float noise_memory;   /* forgetting of the near-end power estimate, 0..1 */
     float initial_spread; /* state covariance at the start: |W|^2 expected per partition */
 } cv_kalman_config;

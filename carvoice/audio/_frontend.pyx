@@ -1,4 +1,4 @@
-# distutils: sources = csrc/cv_frontend.c csrc/cv_align.c csrc/cv_delay.c csrc/cv_canceller.c csrc/cv_kalman.c csrc/cv_fft.c csrc/cv_highpass.c csrc/cv_noise.c csrc/cv_residual.c csrc/cv_suppress.c csrc/cv_vad.c csrc/cv_gain.c
+# distutils: sources = csrc/cv_frontend.c csrc/cv_align.c csrc/cv_delay.c csrc/cv_drift.c csrc/cv_canceller.c csrc/cv_kalman.c csrc/cv_fft.c csrc/cv_highpass.c csrc/cv_noise.c csrc/cv_residual.c csrc/cv_suppress.c csrc/cv_vad.c csrc/cv_gain.c
 # cython: boundscheck=False, wraparound=False
 """The front end: echo cancellation, suppression, voice activity, in one call per frame (csrc/cv_frontend.c)."""
 
@@ -25,7 +25,7 @@ cdef extern from "cv_frontend.h" nogil:
         int mics, far_channels, partitions, max_delay, delay
         float highpass_hz
         int cancel_echo, suppress_echo, suppress_noise, control_gain, follow_drift
-        float deep_transition, fast_transition, noise_memory, initial_spread
+        float deep_wander, fast_wander, noise_memory, initial_spread
         float asr_echo_share, asr_noise_share, echo_floor, noise_floor, over_subtraction
         float target_db, most_gain_db, least_gain_db
 
@@ -112,15 +112,15 @@ cdef class FrontEnd:
         c.suppress_noise = s.suppress_noise
         c.control_gain = s.control_gain
         c.follow_drift = s.follow_drift
-        c.deep_transition = s.deep_transition
-        c.fast_transition = s.fast_transition
-        c.noise_memory = 0.7
+        c.deep_wander = s.deep_wander
+        c.fast_wander = s.fast_wander
+        c.noise_memory = 0.85
         c.initial_spread = 0.1
         c.asr_echo_share = s.asr_echo_share
         c.asr_noise_share = s.asr_noise_share
         c.echo_floor = 10 ** (s.echo_floor_db / 20)
         c.noise_floor = 10 ** (s.noise_floor_db / 20)
-        c.over_subtraction = 1.0
+        c.over_subtraction = 2.5
         c.target_db = s.target_db
         c.most_gain_db = s.most_gain_db
         c.least_gain_db = -12.0

@@ -25,8 +25,8 @@ class FrontEndSettings:
         max_delay_ms: how far behind the loudspeaker signal the echo is searched, 0 for no search.
         delay_ms: delay known beforehand.
         follow_drift: estimate and undo clock drift between loudspeaker and microphone.
-        deep_transition: how still the deep filter believes the echo path to be, per frame, below 1.
-        fast_transition: the same of the fast filter.
+        deep_wander: share of its power by which the deep filter believes the echo path changes per frame.
+        fast_wander: the same of the fast filter.
         asr_echo_share: 0..1, how much of the echo suppression the ``asr`` output takes.
         asr_noise_share: 0..1, how much of the noise suppression the ``asr`` output takes.
         echo_floor_db: most attenuation of echo in the ``vad`` output.
@@ -46,8 +46,8 @@ class FrontEndSettings:
     max_delay_ms: int = 320
     delay_ms: float = 0.0
     follow_drift: bool = True
-    deep_transition: float = 0.99995
-    fast_transition: float = 0.9995
+    deep_wander: float = 2e-5
+    fast_wander: float = 4e-3
     asr_echo_share: float = 0.5
     asr_noise_share: float = 0.0
     echo_floor_db: float = -40.0
@@ -59,9 +59,9 @@ class FrontEndSettings:
         for name in ("asr_echo_share", "asr_noise_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"{name} = {getattr(self, name)}: must be 0 to 1")
-        for name in ("deep_transition", "fast_transition"):
-            if not 0.9 <= getattr(self, name) < 1.0:
-                raise ConfigError(f"{name} = {getattr(self, name)}: must be 0.9 to below 1")
+        for name in ("deep_wander", "fast_wander"):
+            if not 0.0 < getattr(self, name) <= 0.2:
+                raise ConfigError(f"{name} = {getattr(self, name)}: must be above 0, at most 0.2")
         for name in ("echo_floor_db", "noise_floor_db"):
             if not -80.0 <= getattr(self, name) <= 0.0:
                 raise ConfigError(f"{name} = {getattr(self, name)}: must be -80 to 0 dB")

@@ -62,11 +62,11 @@ def test_cancels_echo_and_keeps_the_talker(scene):
     assert out.far_active.mean() > 0.9
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sizes=st.lists(st.integers(1, 700), min_size=1, max_size=8))
 def test_any_division_into_blocks_gives_the_same(scene, sizes):
     far, mic, _ = scene
-    far, mic = far[: 2 * RATE], mic[: 2 * RATE]
+    far, mic = far[:RATE], mic[:RATE]
     whole = FrontEnd().process(mic, far)
     asr, vad, speech = run_in_blocks(FrontEnd(), mic, far, sizes)
     np.testing.assert_array_equal(asr, whole.asr)
@@ -109,7 +109,7 @@ def test_silence_in_silence_out():
     assert out.speech.max() < 0.5
 
 
-@settings(max_examples=40)
+@settings(max_examples=30, deadline=None)
 @given(arrays(np.float32, 1600, elements=st.floats(width=32, allow_nan=True)), st.booleans())
 def test_whatever_comes_in_numbers_come_out(block, as_far):
     front_end = FrontEnd(FrontEndSettings(control_gain=True))
@@ -188,7 +188,7 @@ def test_wrong_blocks_are_refused(near, far):
         {"max_delay_ms": -1},
         {"highpass_hz": float("nan")},
         {"asr_echo_share": 2.0},
-        {"fast_transition": 1.5},
+        {"fast_wander": 1.5},
     ],
 )
 def test_wrong_settings_are_refused(wrong):
