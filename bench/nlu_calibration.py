@@ -57,7 +57,7 @@ def examples(understander, lexicon, seed):
     cases = [case for case in load_tests(data_path("grammars", "en")) if len(case.expected) == 1]
     held_out = [case.sentence for case in load_tests(data_path("grammars", "en")) if not case.expected]
     channel = Channel(lexicon, seed)
-    sound, exact = understander._sound, understander._exact
+    sound, exact = understander.sound, understander.exact
     rows, labels, stated = [], [], []
 
     def add(text, expected):

@@ -10,6 +10,7 @@ linear time", TCS 92(1), 1992); the self-loops of wildcards are the only cycles.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,8 +127,44 @@ def build_acceptor(automaton: Automaton, max_list_values: int = 50_000) -> WordA
     """
     words = (*sorted(automaton.vocabulary, key=automaton.vocabulary.__getitem__), WILDCARD)
     union = _Union(automaton, len(words) - 1, max_list_values)
-    arcs, finals = _determinize(union)
+    arcs, finals, _ = _determinize(union)
     return _minimize(arcs, finals, words)
+
+
+def determinize_with_finals(automaton: Automaton) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Sentences at which two or more templates end, one for each combination of templates.
+
+    Yields (a shortest sentence, the templates' indices).
+
+    Raises:
+        GrammarError: the determinized automaton would be too large.
+    """
+    words = (*sorted(automaton.vocabulary, key=automaton.vocabulary.__getitem__), WILDCARD)
+    union = _Union(automaton, len(words) - 1, 2_000)
+    came: list[tuple[int, int]] = []
+    _, _, subsets = _determinize(union, came)
+    seen: set[tuple[int, ...]] = set()
+    starts, finals = automaton.final_start.tolist(), automaton.final_template.tolist()
+    for index, subset in enumerate(subsets):
+        templates = tuple(
+            sorted(
+                {
+                    template
+                    for state in subset
+                    if state < automaton.n_states
+                    for template in finals[starts[state] : starts[state + 1]]
+                }
+            )
+        )
+        if len(templates) < 2 or templates in seen:
+            continue
+        seen.add(templates)
+        said: list[str] = []
+        at = index
+        while at:
+            at, word = came[at]
+            said.append(words[word])
+        yield " ".join(reversed(said)), templates
 
 
 def _closure(union: _Union, states: list[int]) -> tuple[int, ...]:
@@ -141,13 +178,21 @@ def _closure(union: _Union, states: list[int]) -> tuple[int, ...]:
     return tuple(sorted(state for state in seen if union.arcs[state] or union.is_final[state]))
 
 
-def _determinize(union: _Union) -> tuple[list[dict[int, int]], list[bool]]:
+def _determinize(
+    union: _Union, came: list[tuple[int, int]] | None = None
+) -> tuple[list[dict[int, int]], list[bool], list[tuple[int, ...]]]:
+    """Arcs, final flags and subsets of the deterministic automaton.
+
+    ``came`` receives, per state, the state and word it was first reached by.
+    """
     start = _closure(union, [0])
     number = {start: 0}
     subsets = [start]
     arcs: list[dict[int, int]] = []
     finals: list[bool] = []
     closures: dict[tuple[int, ...], tuple[int, ...]] = {}
+    if came is not None:
+        came.append((0, 0))
     at = 0
     while at < len(subsets):
         subset = subsets[at]
@@ -171,6 +216,8 @@ def _determinize(union: _Union) -> tuple[list[dict[int, int]], list[bool]]:
             if index is None:
                 index = number[closed] = len(subsets)
                 subsets.append(closed)
+                if came is not None:
+                    came.append((at - 1, word))
                 if index >= MAX_STATES:
                     raise GrammarError(
                         f"the decoding graph has more than {MAX_STATES} states; shorten lists or "
@@ -178,7 +225,7 @@ def _determinize(union: _Union) -> tuple[list[dict[int, int]], list[bool]]:
                     )
             row[word] = index
         arcs.append(row)
-    return arcs, finals
+    return arcs, finals, subsets
 
 
 def _minimize(arcs: list[dict[int, int]], finals: list[bool], words: tuple[str, ...]) -> WordAcceptor:

@@ -73,6 +73,23 @@ def compile_grammar(grammar: Grammar, cache: Path | None = None) -> Automaton:
     return automaton
 
 
+def compile_template(grammar: Grammar, block: Block, template: Template) -> WordNetwork:
+    """The word network of one sentence, its lists checked to exist and to have values.
+
+    Raises:
+        GrammarError: as :func:`compile_grammar`.
+    """
+
+    def rule_named(reference: RuleReference) -> Node:
+        return _rule(grammar, block, reference, template)
+
+    network = _network(template.node, rule_named, template, grammar.ignore_whitespace)
+    for row in network.list_arcs:
+        for reference, _ in row:
+            _find_list(grammar, block, reference, template)
+    return network
+
+
 class Vocabulary:
     """Words by number."""
 
@@ -203,6 +220,23 @@ def _rule(grammar: Grammar, block: Block | None, reference: RuleReference, where
     return rule.node
 
 
+def _find_list(grammar: Grammar, block: Block, reference: ListReference, where: Template) -> WordList:
+    word_list = grammar.list_named(block, reference.name)
+    if word_list is None:
+        inline = reference.inline_range
+        if inline is None:
+            known = ", ".join(sorted(grammar.lists)[:12])
+            message = f"there is no list {{{reference.name}}}; add it to 'lists'"
+            message += f" (lists: {known} ...)" if known else ""
+            raise error_at(where.text, message, reference.offset)
+        if inline[0] > inline[1] or inline[2] < 1:
+            raise error_at(where.text, f"the range {reference.name} is empty", reference.offset)
+        return RangeList(reference.name, inline[0], inline[1], inline[2])
+    if isinstance(word_list, TextList) and not word_list.values:
+        raise error_at(where.text, f"the list {{{reference.name}}} has no values", reference.offset)
+    return word_list
+
+
 def _network(node: Node, rule_named: Any, where: Template, cjk: bool) -> WordNetwork:
     try:
         return word_network(node, rule_named, cjk)
@@ -220,7 +254,7 @@ class _Compiler:
         self._lists: list[ListProgram] = []
         self._list_ids: dict[int, int] = {}
         self._kept: list[WordList] = []
-        self._inline: dict[tuple[str, tuple[int, int, int]], RangeList] = {}
+        self._inline: dict[str, RangeList] = {}
         self._slots: dict[str, int] = {}
         self._masks: list[Uint8Array] = []
         self._mask_of: list[tuple[int, int]] = []
@@ -288,10 +322,7 @@ class _Compiler:
         return sorted(block.sentences, key=rank)
 
     def _add(self, template: Template, block: Block, block_index: int, template_index: int) -> None:
-        def rule_named(reference: RuleReference) -> Node:
-            return _rule(self._grammar, block, reference, template)
-
-        network = _network(template.node, rule_named, template, self._grammar.ignore_whitespace)
+        network = compile_template(self._grammar, block, template)
         base = len(self._word_arcs) - 1  # the network's state 0 is the common start
         for _ in range(len(network.word_arcs) - 1):
             self._word_arcs.append([])
@@ -317,21 +348,9 @@ class _Compiler:
     def _list_arc(
         self, reference: ListReference, then: int, template: Template, block: Block, block_index: int
     ) -> tuple[int, int, int, int]:
-        word_list = self._grammar.list_named(block, reference.name)
-        if word_list is None:
-            inline = reference.inline_range
-            if inline is None:
-                known = ", ".join(sorted(self._grammar.lists)[:12])
-                message = f"there is no list {{{reference.name}}}; add it to 'lists'"
-                message += f" (lists: {known} ...)" if known else ""
-                raise error_at(template.text, message, reference.offset)
-            if inline[0] > inline[1] or inline[2] < 1:
-                raise error_at(template.text, f"the range {reference.name} is empty", reference.offset)
-            word_list = self._inline.setdefault(
-                (reference.name, inline), RangeList(reference.name, inline[0], inline[1], inline[2])
-            )
-        if isinstance(word_list, TextList) and not word_list.values:
-            raise error_at(template.text, f"the list {{{reference.name}}} has no values", reference.offset)
+        word_list = _find_list(self._grammar, block, reference, template)
+        if isinstance(word_list, RangeList) and reference.inline_range:
+            word_list = self._inline.setdefault(reference.name, word_list)
         list_id = self._list_ids.get(id(word_list), -1)
         if list_id < 0:
             list_id = self._list_ids[id(word_list)] = len(self._lists)

@@ -21,12 +21,14 @@ class Near:
     """The nearest reading, and how near it is.
 
     Attributes:
+        sentence: the sentence of the grammar.
         reading: intent and slots; its slots are placed in the sentence found.
         slots: the slots placed in the text that was heard.
         evidence: what speaks for and against it.
         rivals: the next readings that mean something else, nearest first.
     """
 
+    sentence: str
     reading: Reading
     slots: Mapping[str, Slot]
     evidence: Evidence
@@ -63,7 +65,9 @@ class SoundParser:
         if best is None or chosen is None:
             return None
         evidence = Evidence(chosen.cost, chosen.phones, margin, chosen.told)
-        return Near(best, _placed(best.slots, chosen, text), evidence, tuple(rivals[:MAX_RIVALS]))
+        return Near(
+            chosen.text, best, _placed(best.slots, chosen, text), evidence, tuple(rivals[:MAX_RIVALS])
+        )
 
     def _changes_meaning(self, words: Sequence[HeardWord], correction: Correction) -> bool:
         """Was a word heard, such as "not", without which the sentence is another?"""

@@ -57,6 +57,10 @@ class UnderstanderSettings:
 class Understander:
     """Interprets text and recognizer hypotheses. Not thread-safe: one per thread.
 
+    Attributes:
+        exact: the exact parser.
+        sound: the parser by sound, None when near misses are switched off.
+
     Args:
         automaton: the compiled grammar.
         lexicon: pronunciations of words; None compares letters instead of phones.
@@ -74,12 +78,12 @@ class Understander:
         settings: UnderstanderSettings | None = None,
     ) -> None:
         self._settings = settings or UnderstanderSettings()
-        self._exact = ExactParser(automaton)
+        self.exact = ExactParser(automaton)
         self._manners = manners_of(automaton.language, automaton.settings)
-        self._sound: SoundParser | None = None
+        self.sound: SoundParser | None = None
         if self._settings.near_misses:
             search = self._make_search(automaton, lexicon)
-            self._sound = SoundParser(search, self._exact, self._manners)
+            self.sound = SoundParser(search, self.exact, self._manners)
 
     def _make_search(self, automaton: Automaton, lexicon: Pronouncer | None) -> PhoneticSearch:
         table = data_path(f"confusions-{automaton.language.split('-')[0]}.tsv")
@@ -109,25 +113,25 @@ class Understander:
 
     def prefix(self, text: str) -> PrefixState:
         """What the words so far are to the grammar: may they become a sentence, are they one?"""
-        return self._exact.prefix(text)
+        return self.exact.prefix(text)
 
     def _understand(self, heard: Hypothesis, known: Mapping[str, Any]) -> list[Interpretation]:
         sure = self._settings.exact_confidence
         if heard.confidence is not None:
             sure *= heard.confidence
         exact = self._word_for_word(heard.text, known, sure)
-        if exact or self._sound is None:
+        if exact or self.sound is None:
             return exact
         return self._by_sound(heard, known)
 
     # --- word for word ---
 
     def _word_for_word(self, text: str, known: Mapping[str, Any], sure: float) -> list[Interpretation]:
-        readings = self._exact.parse(text, known)
+        readings = self.exact.parse(text, known)
         if readings:
             return [_interpretation(readings, text, sure)]
         for better in corrected(text, self._manners):
-            readings = self._exact.parse(better, known)
+            readings = self.exact.parse(better, known)
             if readings:
                 return [_interpretation(_unplaced(readings), text, sure * 0.97)]
         return self._compound(text, known, sure, MAX_COMMANDS)
@@ -139,18 +143,18 @@ class Understander:
             return []
         for end, start in joints(text, self._manners):
             left, right = text[:end], text[start:]
-            first = self._exact.parse(left, known)
+            first = self.exact.parse(left, known)
             if not first:
                 continue
             head = _interpretation(first, left, sure)
-            readings = self._exact.parse(right, known)
+            readings = self.exact.parse(right, known)
             if readings:
                 return [head, _moved(_interpretation(readings, right, sure), start)]
             rest = self._compound(right, known, sure, at_most - 1)
             if rest:
                 return [head, *(_moved(item, start) for item in rest)]
             for carried in carried_over(left, right):
-                readings = self._exact.parse(carried, known)
+                readings = self.exact.parse(carried, known)
                 if readings:
                     offset = start - (len(carried) - len(right))
                     return [head, _moved(_interpretation(readings, carried, sure * 0.97), offset)]
@@ -175,8 +179,8 @@ class Understander:
         return whole
 
     def _sounds_like(self, text: str, known: Mapping[str, Any]) -> Interpretation | None:
-        assert self._sound is not None
-        near = self._sound.nearest(text, known)
+        assert self.sound is not None
+        near = self.sound.nearest(text, known)
         if near is None:
             return None
         best = near.reading
@@ -191,7 +195,7 @@ class Understander:
         for end, start in joints(text, self._manners):
             halves: list[Interpretation] = []
             for part, offset in ((text[:end], 0), (text[start:], start)):
-                readings = self._exact.parse(part, known)
+                readings = self.exact.parse(part, known)
                 found = (
                     _interpretation(readings, part, self._settings.exact_confidence)
                     if readings
