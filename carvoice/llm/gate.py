@@ -33,6 +33,12 @@ _YOU_DO = (
 _FAMILY = "you guys|honey|sweetie|babe|mom|mum|mommy|dad|daddy|dude|bro|buddy|darling|kids|guys"
 _PERSONS = "he|she|they|him|her|them|his|their|we|us|our|your|you're|you"
 _OPENERS = "i|i'm|i've|i'll|we|we're|he|she|they|it's|it|that|that's|yeah|yes|no|oh|wow|haha|right|because"
+_ANYBODY = (
+    "how (?:do|would|can) you (?!feel|like|know|want)|do (?:they|people) (?:speak|use|eat|make|live|drive)"
+)
+_IDIOMS = (
+    "tell me about it|what's (?:wrong|up|taking|going on)|what's for (?:dinner|lunch)|what (?:was|is) that$"
+)
 _RETORTS = (
     "how (?:about|come|are|was|did)|what (?:about|the (?:hell|heck)|a)|who (?:cares|knows|wants)|"
     "why (?:not|don't|would|did|are)"
@@ -56,8 +62,12 @@ _CUES = tuple(
         (r"\?$", 0.8),
         # People among themselves: second person, gossip, plans, reactions.
         (rf"\b(?:do|did|are|were|have|would|will|can|could) you (?:{_YOU_DO})\b", -3.2),
-        (rf"\b(?:{_FAMILY})\b", -2.6),
+        (rf"^(?:{_FAMILY})\b|\b(?:{_FAMILY})$", -2.6),
         (rf"\b(?:{_PERSONS})\b", -1.7),
+        (rf"\b(?:{_ANYBODY})\b", 1.9),
+        (rf"^(?:{_IDIOMS})\b", -3.5),
+        (r"\b(?:it|this|that|these|those|my turn|one)\b", -1.3),
+        (r"^where(?:'s| is| are) (?:my|the kids)\b|\bdid you\b", -2.2),
         (rf"^(?:{_OPENERS})\b", -1.6),
         (rf"^(?:{_RETORTS})\b", -2.4),
         (r"^(?:what|why|how|who|really|seriously|pardon|sorry)$", -3.0),
