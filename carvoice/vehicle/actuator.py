@@ -20,6 +20,7 @@ from carvoice.trace import Clock
 from carvoice.vehicle.bus import Bus
 from carvoice.vehicle.car import Car, Node
 from carvoice.vehicle.gate import DeniedError, Gate
+from carvoice.vehicle.readback import read_back
 from carvoice.vehicle.state import CarState
 
 _QUEUE_FULL = (errno.ENOBUFS, errno.EAGAIN)
@@ -103,7 +104,13 @@ class Actuator:
         if evidence is Evidence.FAILED:
             self._purge()
             return Actuation(action, evidence, (frame,), None, detail, latency_s)
-        evidence, detail = self._observe(node, action, seen, evidence, detail)
+        assert action.value is not None
+        settings = self._settings
+        found, found_detail = read_back(
+            node, action.value, self._state, seen, settings.refusal_s, settings.status_s
+        )
+        if found is not None or found_detail:
+            evidence, detail = found or evidence, found_detail
         frames: tuple[FrameRecord, ...] = (frame,)
         value: Value | None = None
         if self._state.count(action.path) > seen:
@@ -154,51 +161,3 @@ class Actuator:
         """Take an unsent frame back out of the driver, so that it is not carried out late."""
         with contextlib.suppress(NotImplementedError, can.CanError):
             self._bus.raw.flush_tx_buffer()
-
-    def _observe(
-        self, node: Node, action: Action, seen: int, evidence: Evidence, detail: str
-    ) -> tuple[Evidence, str]:
-        """Wait for the ECU's status to show the wanted value, or to move towards it if that takes time."""
-        if node.read is None:
-            return evidence, detail or "this car does not tell whether it was done"
-        assert action.value is not None
-        wanted, path, state, settings = node.cast(action.value), action.path, self._state, self._settings
-        before = state.get(path)
-        first = before.value if before is not None else None
-
-        def shown() -> Value | None:
-            reading = state.get(path)
-            return reading.value if reading is not None and state.count(path) > seen else None
-
-        def settled() -> bool:
-            value = shown()
-            return value is not None and (
-                is_reached(node, value, wanted) or _is_moving(node, first, value, wanted)
-            )
-
-        if not state.wait(settled, settings.refusal_s) and state.count(path) == seen:
-            state.wait(settled, settings.status_s - settings.refusal_s)
-        value = shown()
-        if value is None:
-            return Evidence.TIMED_OUT, "no status came"
-        if is_reached(node, value, wanted):
-            return Evidence.ACTUATED, ""
-        if _is_moving(node, first, value, wanted):
-            return evidence, f"moving: {value} on the way to {wanted}"
-        if not node.is_numeric and node.settle_s > settings.refusal_s:
-            return evidence, f"it takes up to {node.settle_s:g} s"
-        return Evidence.REFUSED, f"the car shows {value}, not {wanted}"
-
-
-def is_reached(node: Node, value: Value, wanted: Value) -> bool:
-    """Whether an actual value counts as the wanted one."""
-    if isinstance(value, str) or isinstance(wanted, str) or node.datatype == "boolean":
-        return value == wanted
-    return abs(value - wanted) <= node.tolerance + 1e-9
-
-
-def _is_moving(node: Node, first: Value | None, now: Value, wanted: Value) -> bool:
-    """Whether something that takes time has begun to go towards the wanted value."""
-    if node.settle_s <= 0 or first is None or isinstance(first, str) or isinstance(now, str):
-        return False
-    return not isinstance(wanted, str) and abs(now - wanted) < abs(first - wanted)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 import can
@@ -158,11 +159,7 @@ class Gate:
         """
         with self._lock:
             now_s = self._clock()
-            verdict = self.check(action, state, now_s, confirmed)
-            if verdict.decision is not Decision.ALLOW:
-                raise DeniedError(verdict)
-            if action.kind is not ActionKind.SET:
-                raise DeniedError(Verdict(Decision.DENY, "not-a-set", "There is nothing to send."))
+            self._insist(action, state, now_s, confirmed)
             frame = self._frame(self._car.nodes[action.path], action, now_s, trace_id)
             bus.send(
                 can.Message(
@@ -176,10 +173,35 @@ class Gate:
                 timeout=SEND_TIMEOUT_S,
             )
             self._counters[frame.name] = self._counters.get(frame.name, -1) + 1
-            for rate in self.policy.rates:
-                if rate.paths.match(action.path):
-                    self._sent_s[rate.id].append(now_s)
+            self._count(action, now_s)
             return frame
+
+    def pass_on(
+        self, deliver: Callable[[Action], None], action: Action, state: CarState, confirmed: bool = False
+    ) -> None:
+        """Judge the action, and hand it to something that is not a CAN bus (a databroker) if it may go.
+
+        Raises:
+            DeniedError: the verdict is not ALLOW, or the action is not a SET.
+            Exception: whatever ``deliver`` raises; then no rate is used up.
+        """
+        with self._lock:
+            now_s = self._clock()
+            self._insist(action, state, now_s, confirmed)
+            deliver(action)
+            self._count(action, now_s)
+
+    def _insist(self, action: Action, state: CarState, now_s: float, confirmed: bool) -> None:
+        verdict = self.check(action, state, now_s, confirmed)
+        if verdict.decision is not Decision.ALLOW:
+            raise DeniedError(verdict)
+        if action.kind is not ActionKind.SET:
+            raise DeniedError(Verdict(Decision.DENY, "not-a-set", "There is nothing to send."))
+
+    def _count(self, action: Action, now_s: float) -> None:
+        for rate in self.policy.rates:
+            if rate.paths.match(action.path):
+                self._sent_s[rate.id].append(now_s)
 
     def _frame(self, node: Node, action: Action, now_s: float, trace_id: str) -> FrameRecord:
         assert node.write is not None

@@ -41,7 +41,7 @@ class BusLog:
         self._channel = channel
         try:
             self._writer = can.Logger(str(self.path))
-            self._index = Path(f"{self.path}{INDEX_SUFFIX}").open("w", encoding="utf-8")
+            self._index = Path(f"{self.path}{INDEX_SUFFIX}").open("w", encoding="utf-8")  # noqa: SIM115
         except (OSError, ValueError, ImportError, NotImplementedError) as error:
             raise BusError(f"{self.path}: cannot write this bus log: {error}") from error
         bus.listeners.append(self._take)
