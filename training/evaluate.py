@@ -92,7 +92,8 @@ def build_graph(grammar: Path, out: Path) -> dict[int, str]:
     """Write the decoding graph of a HassIL grammar, nothing around it; returns the words of its output
     labels.
     """
-    acceptor = compile_grammar(load_grammar(grammar)).acceptor()
+    loaded = load_grammar(grammar)
+    acceptor = compile_grammar(loaded).acceptor()
     lexicon = Lexicon.load()
     words: dict[str, int] = {}
     fst = kaldifst.StdVectorFst()
@@ -101,7 +102,14 @@ def build_graph(grammar: Path, out: Path) -> dict[int, str]:
     fst.start = acceptor.start
     for state in acceptor.finals:
         fst.set_final(state, 0.0)
-    for source, word, target in acceptor.arcs:
+    arcs = list(acceptor.arcs)
+    for phrase in loaded.skip_words:
+        source, parts = acceptor.start, phrase.split()
+        for index, word in enumerate(parts):
+            target = acceptor.start if index + 1 == len(parts) else int(fst.add_state())
+            arcs.append((source, word, target))
+            source = target
+    for source, word, target in arcs:
         if word is None:
             fst.add_arc(source, kaldifst.StdArc(0, 0, 0.0, target))
             continue
@@ -182,8 +190,10 @@ class SlotReader:
         for file in files:
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
             if "intents" in content or "lists" in content:
-                for key in ("intents", "lists", "expansion_rules"):
+                for key in ("lists", "expansion_rules"):
                     merged[key] |= content.get(key, {})
+                intents = content.get("intents", {})
+                merged["intents"] |= {name: intent for name, intent in intents.items() if "data" in intent}
                 merged["skip_words"] += content.get("skip_words", [])
         for word_list in merged["lists"].values():
             if isinstance(word_list.get("values"), list):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -148,7 +149,7 @@ def test_segments_tile_the_row_and_hold_every_label(tmp_path: Path) -> None:
         segments = [s for s in batch.segments if s.row == row]
         assert segments[0].start == 0
         assert segments[-1].end == 256
-        assert all(a.end == b.start for a, b in zip(segments, segments[1:], strict=False))
+        assert all(a.end == b.start for a, b in pairwise(segments))
         active = int((np.exp(batch.speech[row]).sum(1) > 0.01).sum())
         labels = sum(len(s.labels) for s in segments)
         assert labels % 4 == 0
