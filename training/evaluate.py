@@ -227,6 +227,15 @@ def coffee_recordings(folder: Path) -> list[Recording]:
     ]
 
 
+def digit_grammar(folder: Path) -> Path:
+    """Write a grammar of the ten digits into the folder and return its path."""
+    sentences = "\n".join(f"          - {word}" for word in ONES[:10])
+    head = "language: en\nintents:\n  Digit:\n    data:\n      - sentences:\n"
+    path = folder / "digits.yaml"
+    path.write_text(f"{head}{sentences}\n", encoding="utf-8")
+    return path
+
+
 def digit_recordings(folder: Path) -> list[Recording]:
     """Read a folder of spoken digits named DIGIT_SPEAKER_TAKE.flac."""
     recordings = []
@@ -300,10 +309,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "graph.fst"
         if arguments.test == "digits":
-            grammar = Path(folder) / "digits.yaml"
-            sentences = "\n".join(f"          - {word}" for word in ONES[:10])
-            head = "language: en\nintents:\n  Digit:\n    data:\n      - sentences:\n"
-            grammar.write_text(f"{head}{sentences}\n", encoding="utf-8")
+            grammar = digit_grammar(Path(folder))
             recordings = digit_recordings(arguments.folder)
             slots_of: Callable[[str], dict[str, str] | None] = lambda text: {"digit": text}  # noqa: E731
         else:
