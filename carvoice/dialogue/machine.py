@@ -191,7 +191,7 @@ class Dialogue:
     def _fire(self, name: str) -> None:
         if name in ("listen", "speech"):
             self._window_closed()
-        elif name == "resume":
+        elif name in ("resume", "held"):
             self._resume()
         elif name == "act":
             self._act_announced()
@@ -219,8 +219,19 @@ class Dialogue:
         if self._state is State.LISTENING:
             self._deadlines.drop("listen")
             self._deadlines.arm("speech", self.settings.speech_s)
-        elif self._state is State.SPEAKING and self._speech.hold():
+        elif self._state is State.SPEAKING:
+            self._hold()
+
+    def _hold(self) -> None:
+        """Fall silent for whoever speaks; whether the reply is over is decided by what they say.
+
+        A recognizer hears words in music too, so that a reply which was held for nothing a few times
+        stops only for a sentence that was understood.
+        """
+        if self._speech.false_holds < self.settings.false_interruptions and self._speech.hold():
             self._deadlines.drop("playback")
+            self._deadlines.arm("held", self.settings.longest_hold_s)
+        if self._speech.is_held:
             self._deadlines.arm("resume", self.settings.false_interruption_s)
 
     def _speech_ended(self) -> None:
@@ -246,10 +257,9 @@ class Dialogue:
         elif is_final:
             self._final(heard)
         elif self._state is State.SPEAKING:
-            self._interrupt()
-            self._listen_to_speech(addressed=True)
+            self._hold()
         elif self._state is State.IDLE:
-            self._listen_to_speech(addressed=False)
+            self._listen_to_speech()
 
     def _is_other_talker(self, zone: Zone) -> bool:
         """Somebody else than who opened the conversation, as far as both seats are known."""
@@ -323,7 +333,7 @@ class Dialogue:
 
     def _spoken(self) -> None:
         """The reply is over: wait for the answer to our question, for more, or for nothing."""
-        self._deadlines.drop("playback", "resume")
+        self._deadlines.drop("playback", "resume", "held")
         self._speech.ended()
         was_silent = self._turn is not None and not self._turn.reply.text
         self._end_turn()
@@ -350,7 +360,7 @@ class Dialogue:
 
     def _resume(self) -> None:
         """It was nothing: the reply goes on."""
-        self._deadlines.drop("resume")
+        self._deadlines.drop("resume", "held")
         if self._speech.go_on():
             self._watch_playback()
             self._emit(ev.Interrupted(self._speech.utterance_id, True))
@@ -360,7 +370,7 @@ class Dialogue:
             self._answer.cancel()
             self._answer = None
         self._speech.stop()
-        self._deadlines.drop("playback", "resume", "thinking", "answer")
+        self._deadlines.drop("playback", "resume", "held", "thinking", "answer")
 
     def _cancel_all(self) -> None:
         self._silence()
@@ -493,9 +503,9 @@ class Dialogue:
         self._deadlines.arm("listen", seconds)
         self._enter(State.LISTENING)
 
-    def _listen_to_speech(self, *, addressed: bool) -> None:
+    def _listen_to_speech(self) -> None:
         """Somebody is speaking already: the window lasts as long as they do."""
-        self._listen(self.settings.listen_s, addressed=addressed)
+        self._listen(self.settings.listen_s, addressed=False)
         self._deadlines.drop("listen")
         self._deadlines.arm("speech", self.settings.speech_s)
 

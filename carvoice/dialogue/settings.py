@@ -37,6 +37,8 @@ class DialogueSettings:
         confirm_s: how long to wait for yes or no.
         speech_s: longest stretch of speech without a final result before listening is given up.
         false_interruption_s: silence after a noise that interrupted a reply before it goes on.
+        longest_hold_s: a reply is held no longer than this for speech of which nothing comes.
+        false_interruptions: after so many in one reply only an understood sentence stops it.
         cancel_window_s: between announcing and doing what is hard to undo; 0 does it at once.
         hard_to_undo: intents with a cancel window.
         thinking_s: wait for an answer before saying "one moment"; 0 for never.
@@ -56,6 +58,8 @@ class DialogueSettings:
     confirm_s: float = 8.0
     speech_s: float = 15.0
     false_interruption_s: float = 1.2
+    longest_hold_s: float = 4.0
+    false_interruptions: int = 2
     cancel_window_s: float = 2.0
     hard_to_undo: frozenset[str] = frozenset(
         ("PhoneCall", "PhoneRedial", "PhoneHangUp", "TripReset", "SeatMemoryStore")

@@ -14,7 +14,7 @@ _ECHO_S = 2.0  # after this, words that come back are a person's
 
 
 class Speech:
-    """The utterance in the speaker's hands, its words, and whether it is held.
+    """The utterance in the speaker's hands, its words, whether it is held and how often it was for nothing.
 
     Args:
         speaker: says it; None when there is no loudspeaker.
@@ -28,6 +28,7 @@ class Speech:
         self._held_s = 0.0
         self.utterance_id = 0
         self.is_held = False
+        self.false_holds = 0
         self._text = ""
         self._is_open = False
 
@@ -80,6 +81,7 @@ class Speech:
         if self._speaker is None or not self.is_held:
             return False
         self.is_held = False
+        self.false_holds += 1
         if self._began_s is not None:
             self._began_s += self._clock() - self._held_s
         self._speaker.resume()
@@ -95,6 +97,7 @@ class Speech:
         """The utterance is over."""
         self.utterance_id = 0
         self.is_held = self._is_open = False
+        self.false_holds = 0
         self._text, self._began_s = "", None
 
     def is_echo(self, text: str) -> bool:

@@ -1,0 +1,229 @@
+"""Talking over replies in a virtual cabin: writes bench/results/dialogue_bargein.md and .json.
+
+Everything between the microphone and the decision is the real thing: front end with echo canceller, speech
+gate, recognizer, endpoint, dialogue, player with the espeak-ng voice. The loudspeaker's sound comes back
+into the microphone through a room response. Time is the stream's, so results do not depend on the machine.
+
+* False interruptions: the assistant speaks, nobody else does, while noise of one kind runs. Counted are
+  pauses (playback held, resumed a moment later) and lost replies (cancelled for words nobody said).
+* Barge-in: a recorded driver starts to speak in the middle of a reply. Timed is from the first sample
+  of speech to the last sample played; counted is whether the command was understood.
+
+Run: ``python bench/dialogue_bargein.py [--minutes 3] [--repeat 2]``; it needs the embedded speech model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tomllib
+from audio_scenes import cabin_noise, music
+
+from carvoice.assistant.ears import Ears
+from carvoice.audio.cabin import VirtualCabin
+from carvoice.audio.devices import read_wav
+from carvoice.config import Config
+from carvoice.dialogue import (
+    Dialogue,
+    Heard,
+    Interrupted,
+    Replies,
+    TurnEnded,
+    Understood,
+    load_acts,
+    playback_to,
+)
+from carvoice.dialogue.events import Activated, SpeechBegan, State
+from carvoice.records import Hypothesis, Zone
+from carvoice.resources import data_path
+from carvoice.tts import CachedVoice, EspeakVoice, Player
+
+RESULTS = Path(__file__).parent / "results"
+BLOCK = 320
+ONSET = 0.02  # of full scale: where a clip's speech begins
+
+
+@dataclass
+class Car:
+    """Plans nothing, so that every command ends in silence; the words are what is measured."""
+
+    def plan(self, interpretation, state, zone=Zone.UNKNOWN, source="grammar"):
+        return ()
+
+
+@dataclass
+class Cabin:
+    """A dialogue in a virtual cabin, one block at a time."""
+
+    ears: Ears
+    noise: np.ndarray | None
+    volume: float = 0.8
+    understood: list = field(default_factory=list)
+    false: int = 0
+    lost: int = 0
+    turns: int = 0
+
+    def __post_init__(self) -> None:
+        self.air = VirtualCabin(BLOCK, self.noise, seed=3)
+        self.player = Player(CachedVoice(EspeakVoice()), clock=lambda: self.air.now_s)
+        self.player.volume = self.volume
+        self.air.loudspeaker = self._pull
+        self.last_audible_s = 0.0
+        self.pauses = 0
+        self.dialogue = Dialogue(
+            understander=self.ears.understander, planner=Car(), gate=None, actuator=None, state=None,
+            replies=Replies.load(data_path("grammars", "en", "replies.yaml")),
+            acts=load_acts(data_path("grammars", "actions.yaml")),
+            speaker=self.player, on_event=self._event, clock=lambda: self.air.now_s,
+        )  # fmt: skip
+        self.player.on_event = playback_to(self.dialogue)
+        self.listener = self.ears.listener(self._post)
+
+    def _pull(self, count: int) -> np.ndarray:
+        assert self.player.wait_ready(count, 5.0)
+        sound = self.player.pull(count)
+        heard = np.flatnonzero(np.abs(sound) > 1e-4)
+        if len(heard):
+            self.last_audible_s = self.air.now_s + (heard[-1] + 1) / 16000
+        return sound
+
+    def _post(self, item) -> None:
+        if isinstance(item, SpeechBegan) and self.dialogue.state is State.SPEAKING:
+            self.pauses += 1
+        self.dialogue.post(item)
+
+    def _event(self, event) -> None:
+        if isinstance(event, Understood):
+            self.understood += [reading.intent for reading in event.interpretations]
+        elif isinstance(event, Interrupted):
+            self.false += event.is_false
+            self.lost += not event.is_false
+        elif isinstance(event, TurnEnded):
+            self.turns += 1
+
+    def step(self) -> None:
+        block = self.air.read()
+        self.listener.hear(block)
+        self.dialogue.run_pending()
+
+    def ask(self) -> None:
+        """Make it say something long."""
+        self.dialogue.post(Activated())
+        self.dialogue.post(Heard(Hypothesis("help", is_final=True)))
+        self.dialogue.run_pending()
+
+
+def false_interruptions(ears: Ears, noise: np.ndarray | None, minutes: float) -> dict[str, float]:
+    cabin = Cabin(ears, noise)
+    spoken_s = 0.0
+    warm_s = 2.0  # the echo canceller has heard the room before, as after the first reply of a drive
+    while spoken_s < minutes * 60 + warm_s:
+        if cabin.dialogue.state is not State.SPEAKING:
+            cabin.ask()
+        cabin.step()
+        spoken_s += BLOCK / 16000
+        if spoken_s <= warm_s:
+            cabin.pauses = cabin.lost = 0
+    cabin.player.close()
+    per_hour = 60 / minutes
+    return {
+        "minutes": minutes,
+        "pauses_per_hour": round(cabin.pauses * per_hour, 1),
+        "lost_replies_per_hour": round(cabin.lost * per_hour, 1),
+    }
+
+
+def barge_in(ears: Ears, clips: list[dict], noise: np.ndarray | None, repeat: int, gain_db: float) -> dict:
+    stops: list[float] = []
+    right = 0
+    total = 0
+    for clip in clips * repeat:
+        sound = read_wav(data_path("demo", clip["file"])) * 10 ** (gain_db / 20)
+        want = [reading.intent for reading in ears.understander.parse(clip["text"])]
+        cabin = Cabin(ears, noise)
+        cabin.ask()
+        for _ in range(100 + 7 * total % 50):
+            cabin.step()
+        if cabin.dialogue.state is not State.SPEAKING:
+            cabin.ask()
+        onset_s = (
+            cabin.air.now_s + float(np.argmax(np.abs(sound) > ONSET * np.abs(sound).max() / 0.5)) / 16000
+        )
+        cabin.understood.clear()
+        cabin.air.speak(sound)
+        stopped_s = None
+        for _ in range(int((len(sound) / 16000 + 1.5) * 50)):
+            cabin.step()
+            if stopped_s is None and cabin.air.now_s > onset_s and cabin.dialogue._speech.is_held:
+                stopped_s = cabin.air.now_s
+                stops.append(cabin.last_audible_s - onset_s)
+        total += 1
+        right += cabin.understood[:1] == want[:1]
+        cabin.player.close()
+    p50, p95 = np.percentile(stops, (50, 95)) if stops else (float("nan"),) * 2
+    return {
+        "clips": total,
+        "noticed": len(stops),
+        "stop_ms_p50": round(float(p50) * 1e3),
+        "stop_ms_p95": round(float(p95) * 1e3),
+        "understood": right,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Talk over replies in a virtual cabin.")
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--repeat", type=int, default=1)
+    options = parser.parse_args()
+    ears = Ears(Config())
+    seconds = 60.0
+    kinds = {
+        "quiet": None,
+        "driving, -45 dBFS": cabin_noise(seconds, 1, "drive") * 10 ** (-45 / 20),
+        "driving, -35 dBFS": cabin_noise(seconds, 2, "drive") * 10 ** (-35 / 20),
+        "wind, -35 dBFS": cabin_noise(seconds, 3, "wind") * 10 ** (-35 / 20),
+        "rain, -40 dBFS": cabin_noise(seconds, 4, "rain") * 10 ** (-40 / 20),
+        "music from a phone, -40 dBFS": music(seconds, 5) / np.sqrt(np.mean(music(seconds, 5) ** 2)) * 0.01,
+    }
+    kinds = {name: None if noise is None else noise.astype(np.float32) for name, noise in kinds.items()}
+    report: dict[str, dict] = {"false": {}, "barge_in": {}}
+    for name, noise in kinds.items():
+        report["false"][name] = false_interruptions(ears, noise, options.minutes)
+        print(name, report["false"][name], flush=True)
+    clips = tomllib.loads(data_path("demo", "clips.toml").read_text())["clip"]
+    clips = [clip for clip in clips if ears.understander.parse(clip["text"])[0].rejected is None]
+    for name, gain_db in (("as recorded", 0.0), ("6 dB softer", -6.0)):
+        for where in ("quiet", "driving, -45 dBFS"):
+            row = barge_in(ears, clips, kinds[where], options.repeat, gain_db)
+            report["barge_in"][f"{name}, {where}"] = row
+            print(name, where, row, flush=True)
+    write(report)
+
+
+def write(report: dict) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "dialogue_bargein.json").write_text(json.dumps(report, indent=1) + "\n")
+    lines = ["# Talking over replies", "", "Made by `python bench/dialogue_bargein.py`.", ""]
+    lines += [
+        "| while it speaks and nobody else does | minutes | pauses/h | lost replies/h |",
+        "|---|---|---|---|",
+    ]
+    for name, row in report["false"].items():
+        cells = (row["minutes"], row["pauses_per_hour"], row["lost_replies_per_hour"])
+        lines.append(f"| {name} | " + " | ".join(str(cell) for cell in cells) + " |")
+    lines += [
+        "",
+        "| a driver talks over the reply | clips | noticed | ms to silence p50 | p95 | understood |",
+    ]
+    lines += ["|---|---|---|---|---|---|"]
+    for name, row in report["barge_in"].items():
+        lines.append(f"| {name} | " + " | ".join(str(cell) for cell in row.values()) + " |")
+    (RESULTS / "dialogue_bargein.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
