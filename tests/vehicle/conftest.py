@@ -83,6 +83,32 @@ class Rig:
         self.pass_time(0.6)
 
 
+class Desk:
+    """A gate and a state that knows everything, without a bus: for tests of judgement alone."""
+
+    def __init__(self, car: Car, policy: Policy) -> None:
+        self.policy = policy
+        self.clock = FakeClock()
+        self.state = CarState(car, self.clock)
+        self.gate = Gate(car, policy, self.clock)
+        self._values: dict[str, Value] = {}
+        for path, node in car.nodes.items():
+            value = node.from_bits(node.read.signal.idle_raw) if node.read is not None else None
+            if value is not None:
+                self._values[path] = value
+        self.pass_time(0.0)
+
+    def set(self, path: str, value: Value) -> None:
+        self._values[path] = value
+        self.state.put(path, value)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass in which the car goes on telling everything."""
+        self.clock.now_s += seconds
+        for path, value in self._values.items():
+            self.state.put(path, value)
+
+
 def setting(path: str, value: Value, zone: Zone = Zone.DRIVER, source: str = "grammar") -> Action:
     return Action(ActionKind.SET, path, value, zone, source, "Test")
 
@@ -99,6 +125,11 @@ def car() -> Car:
 @pytest.fixture(scope="session")
 def policy(car: Car) -> Policy:
     return Policy.load(car.rules_path, car)
+
+
+@pytest.fixture
+def desk(car: Car, policy: Policy) -> Desk:
+    return Desk(car, policy)
 
 
 @pytest.fixture

@@ -32,9 +32,9 @@ class RecordingBus:
         self.frames.append(msg)
 
 
-def test_an_allowed_action_becomes_one_frame(rig):
+def test_an_allowed_action_becomes_one_frame(desk):
     bus = RecordingBus()
-    record = rig.gate.send(bus, setting(TEMP, 21.5), rig.state, trace_id="t1")
+    record = desk.gate.send(bus, setting(TEMP, 21.5), desk.state, trace_id="t1")
     (frame,) = bus.frames
     assert (frame.arbitration_id, frame.is_extended_id, bytes(frame.data)) == (0x2A0, False, record.data)
     assert record.signals["HU_TempSetDrvReq"] == 21.5
@@ -42,17 +42,17 @@ def test_an_allowed_action_becomes_one_frame(rig):
     assert (record.name, record.is_tx, record.trace_id) == ("HU_ClimateReq", True, "t1")
 
 
-def test_fd_extended_and_multiplexed_frames(rig):
+def test_fd_extended_and_multiplexed_frames(desk):
     bus = RecordingBus()
-    rig.gate.send(bus, setting(SEAT, 67), rig.state)
-    rig.gate.send(bus, setting("Vehicle.Cabin.Infotainment.Media.Volume", 10), rig.state)
-    record = rig.gate.send(bus, setting(MIRROR, 5), rig.state)
+    desk.gate.send(bus, setting(SEAT, 67), desk.state)
+    desk.gate.send(bus, setting("Vehicle.Cabin.Infotainment.Media.Volume", 10), desk.state)
+    record = desk.gate.send(bus, setting(MIRROR, 5), desk.state)
     assert (bus.frames[0].is_fd, len(bus.frames[0].data)) == (True, 32)
     assert (bus.frames[1].is_extended_id, bus.frames[1].arbitration_id) == (True, 0x18F02100)
     assert record.signals["HU_MirrorReq_MirrorSide"] == 1
 
 
-def test_alive_counters_count_per_message_and_only_what_was_sent(rig, car):
+def test_alive_counters_count_per_message_and_only_what_was_sent(desk, car):
     bus = RecordingBus()
     protection = car.protection["HU_WindowReq"]
 
@@ -62,13 +62,13 @@ def test_alive_counters_count_per_message_and_only_what_was_sent(rig, car):
         return protection.counter(data)
 
     for expected in range(3):
-        rig.gate.send(bus, setting(WINDOW, 10 * expected), rig.state)
+        desk.gate.send(bus, setting(WINDOW, 10 * expected), desk.state)
         assert counter() == expected
     bus.error = can.CanOperationError("full", 105)
     with pytest.raises(can.CanOperationError):
-        rig.gate.send(bus, setting(WINDOW, 5), rig.state)
+        desk.gate.send(bus, setting(WINDOW, 5), desk.state)
     bus.error = None
-    rig.gate.send(bus, setting(WINDOW, 6), rig.state)
+    desk.gate.send(bus, setting(WINDOW, 6), desk.state)
     assert counter() == 3
 
 
@@ -80,49 +80,49 @@ def test_alive_counters_count_per_message_and_only_what_was_sent(rig, car):
         (getting(TEMP), "not-a-set"),
     ],
 )
-def test_what_is_not_allowed_is_not_sent(rig, action, rule):
+def test_what_is_not_allowed_is_not_sent(desk, action, rule):
     bus = RecordingBus()
     with pytest.raises(DeniedError) as denied:
-        rig.gate.send(bus, action, rig.state)
+        desk.gate.send(bus, action, desk.state)
     assert denied.value.verdict.rule == rule
     assert bus.frames == []
 
 
-def test_reading(rig, car):
-    assert rig.gate.check(getting(TEMP), rig.state, 0.0).rule == "read"
+def test_reading(desk, car):
+    assert desk.gate.check(getting(TEMP), desk.state, 0.0).rule == "read"
     mute = dataclasses.replace(car.nodes[TEMP], read=None)
-    gate = Gate(dataclasses.replace(car, nodes={**car.nodes, TEMP: mute}), rig.policy, rig.clock)
-    verdict = gate.check(getting(TEMP), rig.state, 0.0)
+    gate = Gate(dataclasses.replace(car, nodes={**car.nodes, TEMP: mute}), desk.policy, desk.clock)
+    verdict = gate.check(getting(TEMP), desk.state, 0.0)
     assert (verdict.decision, verdict.rule) == (Decision.DENY, "not-readable")
 
 
-def test_a_set_without_settable_signal(rig, car):
+def test_a_set_without_settable_signal(desk, car):
     fixed = dataclasses.replace(car.nodes[TEMP], write=None)
-    gate = Gate(dataclasses.replace(car, nodes={**car.nodes, TEMP: fixed}), rig.policy, rig.clock)
-    assert gate.check(setting(TEMP, 20.0), rig.state, 0.0).rule == "not-settable"
+    gate = Gate(dataclasses.replace(car, nodes={**car.nodes, TEMP: fixed}), desk.policy, desk.clock)
+    assert gate.check(setting(TEMP, 20.0), desk.state, 0.0).rule == "not-settable"
 
 
-def test_rate_limit_counts_frames_and_recovers(rig):
+def test_rate_limit_counts_frames_and_recovers(desk):
     bus = RecordingBus()
     for step in range(12):
-        rig.gate.send(bus, setting(WINDOW, step), rig.state)
+        desk.gate.send(bus, setting(WINDOW, step), desk.state)
     with pytest.raises(DeniedError) as denied:
-        rig.gate.send(bus, setting(WINDOW, 50), rig.state)
+        desk.gate.send(bus, setting(WINDOW, 50), desk.state)
     assert denied.value.verdict.rule == "motor-rate"
     assert len(bus.frames) == 12
-    rig.gate.send(bus, setting(TEMP, 20.0), rig.state)  # another kind of thing may go on
-    rig.pass_time(9.8)
-    assert rig.gate.check(setting(WINDOW, 50), rig.state, rig.clock()).rule == "motor-rate"
-    rig.pass_time(0.3)
-    rig.gate.send(bus, setting(WINDOW, 50), rig.state)
+    desk.gate.send(bus, setting(TEMP, 20.0), desk.state)  # another kind of thing may go on
+    desk.pass_time(9.8)
+    assert desk.gate.check(setting(WINDOW, 50), desk.state, desk.clock()).rule == "motor-rate"
+    desk.pass_time(0.3)
+    desk.gate.send(bus, setting(WINDOW, 50), desk.state)
 
 
-def test_a_rate_is_also_kept_where_a_confirmation_or_warning_is_due(rig):
+def test_a_rate_is_also_kept_where_a_confirmation_or_warning_is_due(desk):
     bus = RecordingBus()
     for step in range(12):
-        rig.gate.send(bus, setting(WINDOW, step), rig.state)
+        desk.gate.send(bus, setting(WINDOW, step), desk.state)
     trunk = setting("Vehicle.Body.Trunk.Rear.IsOpen", True)
-    assert rig.gate.check(trunk, rig.state, rig.clock()).rule == "motor-rate"
+    assert desk.gate.check(trunk, desk.state, desk.clock()).rule == "motor-rate"
 
 
 POISON = [
@@ -132,7 +132,7 @@ POISON = [
 
 
 @pytest.mark.parametrize(("signal", "bits", "rule"), POISON)
-def test_a_frame_that_says_something_else_is_stopped(rig, car, signal, bits, rule):
+def test_a_frame_that_says_something_else_is_stopped(desk, car, signal, bits, rule):
     """Break the encoder; the frame check must notice."""
     codec = car.messages["HU_ClimateReq"]
 
@@ -145,15 +145,15 @@ def test_a_frame_that_says_something_else_is_stopped(rig, car, signal, bits, rul
 
     node = car.nodes[TEMP]
     poisoned = dataclasses.replace(node, write=dataclasses.replace(node.write, message=Broken()))
-    gate = Gate(dataclasses.replace(car, nodes={**car.nodes, TEMP: poisoned}), rig.policy, rig.clock)
+    gate = Gate(dataclasses.replace(car, nodes={**car.nodes, TEMP: poisoned}), desk.policy, desk.clock)
     bus = RecordingBus()
     with pytest.raises(DeniedError) as denied:
-        gate.send(bus, setting(TEMP, 21.5), rig.state)
+        gate.send(bus, setting(TEMP, 21.5), desk.state)
     assert denied.value.verdict.rule == rule
     assert bus.frames == []
 
 
-def test_a_frame_with_a_wrong_checksum_is_stopped(rig, car):
+def test_a_frame_with_a_wrong_checksum_is_stopped(desk, car):
     protection = car.protection["HU_WindowReq"]
 
     class Broken:
@@ -165,17 +165,17 @@ def test_a_frame_with_a_wrong_checksum_is_stopped(rig, car):
 
     gate = Gate(
         dataclasses.replace(car, protection={**car.protection, "HU_WindowReq": Broken()}),
-        rig.policy,
-        rig.clock,
+        desk.policy,
+        desk.clock,
     )
     bus = RecordingBus()
     with pytest.raises(DeniedError) as denied:
-        gate.send(bus, setting(WINDOW, 40), rig.state)
+        gate.send(bus, setting(WINDOW, 40), desk.state)
     assert denied.value.verdict.rule == "frame-crc"
     assert bus.frames == []
 
 
-def test_conditions_that_do_not_fit_the_value_err_on_the_side_of_no(rig, car, tmp_path):
+def test_conditions_that_do_not_fit_the_value_err_on_the_side_of_no(desk, car, tmp_path):
     rules = tmp_path / "rules.toml"
     rules.write_text(
         '[[allow]]\nid = "a"\npaths = ["Vehicle.**"]\n[[rule]]\nid = "r"\npaths = ["Vehicle.**"]\n'
@@ -183,15 +183,15 @@ def test_conditions_that_do_not_fit_the_value_err_on_the_side_of_no(rig, car, tm
         '[[rule]]\nid = "s"\npaths = ["Vehicle.Body.Lights.LightSwitch"]\nwhen = { falling = true }\n'
         'require = [{ path = "$self", max = 3 }]\nreason = "No numbers."\n'
     )
-    gate = Gate(car, Policy.load(rules, car), rig.clock)
-    assert gate.check(setting("Vehicle.Body.Lights.LightSwitch", "BEAM"), rig.state, 0.0).rule == "s"
-    assert gate.check(setting(TEMP, 16.0), rig.state, 0.0).rule == "r"
-    assert gate.check(setting(TEMP, 28.0), rig.state, 0.0).rule == "a"
+    gate = Gate(car, Policy.load(rules, car), desk.clock)
+    assert gate.check(setting("Vehicle.Body.Lights.LightSwitch", "BEAM"), desk.state, 0.0).rule == "s"
+    assert gate.check(setting(TEMP, 16.0), desk.state, 0.0).rule == "r"
+    assert gate.check(setting(TEMP, 28.0), desk.state, 0.0).rule == "a"
 
 
-def test_an_action_without_value_is_not_sent(rig):
+def test_an_action_without_value_is_not_sent(desk):
     with pytest.raises(DeniedError):
-        rig.gate.send(RecordingBus(), Action(ActionKind.SET, TEMP), rig.state)
+        desk.gate.send(RecordingBus(), Action(ActionKind.SET, TEMP), desk.state)
 
 
 # ---- nobody else sends ------------------------------------------------------------------------------

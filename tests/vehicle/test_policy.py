@@ -117,11 +117,11 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("situation", "path", "value", "zone", "decision", "rule"), TABLE)
-def test_verdict(rig, situation, path, value, zone, decision, rule):
+def test_verdict(desk, situation, path, value, zone, decision, rule):
     for where, what in situation.items():
-        rig.simulated.set(where, what)
-    rig.pass_time(0.6)
-    verdict = rig.gate.check(setting(path, value, zone), rig.state, rig.clock())
+        desk.set(where, what)
+    desk.pass_time(0.6)
+    verdict = desk.gate.check(setting(path, value, zone), desk.state, desk.clock())
     assert (verdict.decision.value, verdict.rule) == (decision, rule)
     if verdict.decision is not Decision.ALLOW:
         assert verdict.reason.endswith(".")
@@ -134,47 +134,47 @@ def test_every_rule_of_the_demo_car_is_in_the_table_or_tested_elsewhere(policy):
 
 
 @pytest.mark.parametrize("path", [DRIVER_WINDOW, SEAT, TRUNK, ROOF, "Vehicle.Body.Mirrors.DriverSide.Tilt"])
-def test_nothing_that_moves_moves_without_fresh_state(rig, path):
+def test_nothing_that_moves_moves_without_fresh_state(desk, path):
     value = True if path == TRUNK else 0
-    rig.clock.now_s += 1.5  # the bus is silent
-    verdict = rig.gate.check(setting(path, value), rig.state, rig.clock(), confirmed=True)
+    desk.clock.now_s += 1.5  # the bus is silent
+    verdict = desk.gate.check(setting(path, value), desk.state, desk.clock(), confirmed=True)
     assert verdict.decision is Decision.DENY
-    rig.pass_time(0.2)
-    verdict = rig.gate.check(setting(path, value), rig.state, rig.clock(), confirmed=True)
+    desk.pass_time(0.2)
+    verdict = desk.gate.check(setting(path, value), desk.state, desk.clock(), confirmed=True)
     assert verdict.decision is Decision.ALLOW
 
 
-def test_closing_when_the_position_is_unknown_counts_as_closing(rig):
-    rig.set(POWER, "OFF")
-    rig.clock.now_s += 1.5
-    verdict = rig.gate.check(setting(DRIVER_WINDOW, 100), rig.state, rig.clock())
+def test_closing_when_the_position_is_unknown_counts_as_closing(desk):
+    desk.set(POWER, "OFF")
+    desk.clock.now_s += 1.5
+    verdict = desk.gate.check(setting(DRIVER_WINDOW, 100), desk.state, desk.clock())
     assert verdict.rule == "window-close-ignition"
 
 
-def test_without_declared_auto_reverse_windows_do_not_close(rig, car):
+def test_without_declared_auto_reverse_windows_do_not_close(desk, car):
     import dataclasses
 
     from carvoice.vehicle.gate import Gate
 
-    rig.set(DRIVER_WINDOW, 60)
-    careful = Gate(dataclasses.replace(car, features={}), rig.policy, rig.clock)
+    desk.set(DRIVER_WINDOW, 60)
+    careful = Gate(dataclasses.replace(car, features={}), desk.policy, desk.clock)
     assert (
-        careful.check(setting(DRIVER_WINDOW, 0), rig.state, rig.clock()).rule == "window-close-auto-reverse"
+        careful.check(setting(DRIVER_WINDOW, 0), desk.state, desk.clock()).rule == "window-close-auto-reverse"
     )
-    assert careful.check(setting(DRIVER_WINDOW, 90), rig.state, rig.clock()).decision is Decision.ALLOW
+    assert careful.check(setting(DRIVER_WINDOW, 90), desk.state, desk.clock()).decision is Decision.ALLOW
 
 
-def test_the_language_model_needs_a_yes_and_may_not_do_everything(rig):
+def test_the_language_model_needs_a_yes_and_may_not_do_everything(desk):
     action = setting(TEMP, 21.0, source="llm")
-    assert rig.gate.check(action, rig.state, rig.clock()).rule == "llm-confirm"
-    assert rig.gate.check(action, rig.state, rig.clock(), confirmed=True).decision is Decision.ALLOW
+    assert desk.gate.check(action, desk.state, desk.clock()).rule == "llm-confirm"
+    assert desk.gate.check(action, desk.state, desk.clock(), confirmed=True).decision is Decision.ALLOW
     lights = setting(SWITCH, "OFF", source="llm")
-    assert rig.gate.check(lights, rig.state, rig.clock(), confirmed=True).rule == "not-listed"
+    assert desk.gate.check(lights, desk.state, desk.clock(), confirmed=True).rule == "not-listed"
 
 
-def test_a_yes_does_not_overrule_a_deny(rig):
-    rig.set(SPEED, 60.0)
-    verdict = rig.gate.check(setting(TRUNK, True), rig.state, rig.clock(), confirmed=True)
+def test_a_yes_does_not_overrule_a_deny(desk):
+    desk.set(SPEED, 60.0)
+    verdict = desk.gate.check(setting(TRUNK, True), desk.state, desk.clock(), confirmed=True)
     assert verdict.rule == "trunk-open-speed"
 
 
