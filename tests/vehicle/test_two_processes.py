@@ -11,7 +11,7 @@ from conftest import DEMO, setting
 
 from carvoice.errors import BusError
 from carvoice.records import Evidence
-from carvoice.vehicle.actuator import Actuator
+from carvoice.vehicle.actuator import Actuator, ActuatorSettings
 from carvoice.vehicle.bus import Bus
 from carvoice.vehicle.gate import Gate
 from carvoice.vehicle.state import CarState
@@ -53,7 +53,9 @@ def test_request_and_status_between_two_processes(car, policy):
             assert child.stdout.readline() == "ready\n"
             if not state.wait(lambda: state.get(TEMP) is not None, 20.0):
                 pytest.skip("multicast frames do not come back on this machine")
-            result = Actuator(ours, car, state, Gate(car, policy)).perform(setting(TEMP, 24.0))
+            patient = ActuatorSettings(refusal_s=10.0, status_s=20.0)
+            actuator = Actuator(ours, car, state, Gate(car, policy), settings=patient)
+            result = actuator.perform(setting(TEMP, 24.0))
             assert (result.evidence, result.value) == (Evidence.ACTUATED, 24.0)
         out, _ = child.communicate("\n", timeout=20)
         assert (out, child.returncode) == ("stopped\n", 0)
