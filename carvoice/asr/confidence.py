@@ -24,7 +24,8 @@ class Fit:
         outside: share of the phones that are filler or open words.
         rest_ratio: log ratio of everything that is not a word of the grammar, per phone.
         shortness: 1 / number of phones of the words.
-        unfinished: 1 when the path ends within a command, by the cut.
+        unfinished: 1 when the path ends within a word, by the cut.
+        margin: the least advantage of a word over its strongest rival (:mod:`carvoice.asr.rivals`), nats.
     """
 
     mean_ratio: float
@@ -33,6 +34,7 @@ class Fit:
     rest_ratio: float
     shortness: float
     unfinished: float
+    margin: float
 
 
 @dataclass(frozen=True, slots=True)

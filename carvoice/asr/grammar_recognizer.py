@@ -16,13 +16,17 @@ from carvoice.asr.confidence import Calibration, Fit
 from carvoice.asr.graph import Graph, GraphSettings, WordAcceptor, build_graph
 from carvoice.asr.models import Model, embedded_model
 from carvoice.asr.recognizer import MAX_UTTERANCE_S, Stability, checked, quiet_padding
+from carvoice.asr.rivals import BEST_MARGIN, Places, Rival, strongest_rival
 from carvoice.asr.sherpa import graph_recognizer
 from carvoice.errors import ModelError
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray, Hypothesis, Word
 
 _RESTART_CONTEXT_S = 1.0
-_MAX_ACTIVE = 3000
+_MAX_ACTIVE = 2000
+_MOST_ALTERNATIVES = 3
+_REACH = 3  # frames beyond a word at the edge of the sound
+_CLOSE = 4.0  # nats: a rival nearer than this is worth mentioning
 
 
 def graph_cache() -> Path:
@@ -61,13 +65,15 @@ class GrammarRecognizer:
     ) -> None:
         model = model or embedded_model()
         lexicon = lexicon or Lexicon.load()
+        settings = settings or settings_of(model.decoding)
+        skip_phrases = tuple(skip_phrases)
         self.acoustic = AcousticModel(model, threads)
         self.graph: Graph = build_graph(
             acceptor,
             lexicon,
             self.acoustic.tokens,
             cache or graph_cache(),
-            settings or settings_of(model.decoding),
+            settings,
             skip_phrases,
         )
         tokens = self.acoustic.tokens
@@ -76,6 +82,10 @@ class GrammarRecognizer:
             tuple(tuple(tokens[phone] for phone in said) for said in lexicon.pronunciations(word))
             for word in self.graph.words
         ]
+        grammar = self.graph.words[: self.graph.grammar_words]
+        self.spelling_of = dict(zip(grammar, self.spellings, strict=False))
+        joining = [word for phrase in (*settings.conjunctions, *skip_phrases) for word in phrase.split()]
+        self.places = Places(acceptor, joining)
         self.calibration = Calibration.of(model.confidence)
         self._engine = graph_recognizer(model, self.acoustic.form, self.graph.path, threads, _MAX_ACTIVE)
 
@@ -214,14 +224,20 @@ class GrammarStream:
         log_probs = normalized(self._log_probs())
         laid = align(log_probs, tokens)
         frame_s = recognizer.acoustic.frame_ms / 1000
-        words = []
+        words: list[Word] = []
+        placed: list[tuple[int, int, int]] = []  # label, first and last token of each word
         for label, (begin, end) in zip(labels, spans, strict=True):
             if label >= graph.filler or begin == end or laid is None:
                 continue
             score = float(np.exp(laid.ratios[begin:end].mean()))
             start_s, end_s = (self._time_s(f * frame_s) for f in (laid.first[begin], laid.last[end - 1] + 1))
             words.append(Word(graph.words[label - 1], start_s, end_s, score))
-        fit = None if laid is None or not words else _fit(laid, labels, spans, covered, graph)
+            placed.append((label, begin, end))
+        rivals = self._rivals(log_probs, laid, placed) if laid is not None else []
+        fit = None
+        if laid is not None and words:
+            margin = min((rival.margin for rival in rivals if rival is not None), default=BEST_MARGIN)
+            fit = _fit(laid, labels, spans, covered=covered, graph=graph, margin=margin)
         calibration = recognizer.calibration
         self.fit = fit
         return Hypothesis(
@@ -231,8 +247,30 @@ class GrammarStream:
             stability=1.0,
             confidence=calibration.probability(fit) if calibration and fit else None,
             speech_end_s=words[-1].end_s if words else None,
+            alternatives=_alternatives([word.text for word in words], rivals),
             source="grammar",
         )
+
+    def _rivals(
+        self, log_probs: FloatMatrix, laid: Alignment, placed: list[tuple[int, int, int]]
+    ) -> list[Rival | None]:
+        """The strongest rival of each word, None for words outside the grammar and those without."""
+        recognizer = self._recognizer
+        graph = recognizer.graph
+        texts = [graph.words[label - 1] if label <= graph.grammar_words else None for label, _, _ in placed]
+        ratios = log_probs - log_probs.max(axis=1, keepdims=True)
+        rivals: list[Rival | None] = []
+        for text, choices, (_, begin, end) in zip(
+            texts, recognizer.places.choices(texts), placed, strict=True
+        ):
+            if text is None or len(choices) < 2:
+                rivals.append(None)
+                continue
+            # A word's stretch reaches over the blanks to its neighbours, where a longer rival may lie.
+            start = laid.last[begin - 1] + 1 if begin else max(0, laid.first[begin] - _REACH)
+            stop = laid.first[end] if end < len(laid.first) else laid.last[end - 1] + 1 + _REACH
+            rivals.append(strongest_rival(ratios[start:stop], text, choices, recognizer.spelling_of))
+        return rivals
 
     def _log_probs(self) -> FloatMatrix:
         if len(self._rows) > 1:
@@ -253,7 +291,15 @@ class GrammarStream:
         return self._start_s + max(0.0, float(frame_s) - self._look_ahead_s)
 
 
-def _fit(laid: Alignment, labels: list[int], spans: list[tuple[int, int]], covered: int, graph: Graph) -> Fit:
+def _fit(
+    laid: Alignment,
+    labels: list[int],
+    spans: list[tuple[int, int]],
+    *,
+    covered: int,
+    graph: Graph,
+    margin: float,
+) -> Fit:
     """Measure how the words fit (all of them, when none is of the grammar)."""
     ratios = laid.ratios
     inside = [span for label, span in zip(labels, spans, strict=True) if label <= graph.grammar_words]
@@ -269,4 +315,17 @@ def _fit(laid: Alignment, labels: list[int], spans: list[tuple[int, int]], cover
         rest_ratio=(laid.total - own) / phones,
         shortness=1.0 / phones,
         unfinished=float(covered < len(ratios)),
+        margin=margin,
+    )
+
+
+def _alternatives(words: list[str], rivals: list[Rival | None]) -> tuple[str, ...]:
+    """The text with one word replaced by a close rival, closest first."""
+    close = sorted(
+        (rival.margin, index, rival.word)
+        for index, rival in enumerate(rivals)
+        if rival is not None and rival.margin < _CLOSE
+    )
+    return tuple(
+        " ".join([*words[:index], word, *words[index + 1 :]]) for _, index, word in close[:_MOST_ALTERNATIVES]
     )

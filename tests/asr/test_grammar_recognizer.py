@@ -195,7 +195,8 @@ def test_wildcard_takes_any_words(model, lexicon, cache, say):
 
 
 def test_calibrated_confidence(tmp_path, lexicon, cache, say):
-    weights = "mean_ratio=1.0, worst_word=0.5, outside=-4.0, rest_ratio=0.1, shortness=-1.0, unfinished=-1.0"
+    named = {"mean_ratio": 1, "worst_word": 0.5, "outside": -4, "rest_ratio": 0.1, "shortness": -1}
+    weights = ", ".join(f"{k}={v}" for k, v in {**named, "unfinished": -1, "margin": 0}.items())
     from carvoice.asr.models import load_model
 
     folder = tone_model.write(tmp_path, tuning=f"[confidence]\nbias = 3.0\nweights = {{ {weights} }}")
@@ -249,3 +250,18 @@ def test_manners_around_commands(model, lexicon, cache, say):
         "could you call john and please turn on the radio",
     ):
         assert hear(ear, say(text)).text == text
+
+
+def test_close_rivals_are_named(recognizer, say, lexicon):
+    stream = recognizer.create_stream()
+    stream.accept(say("turn on the radio"))
+    clear = stream.finish()
+    assert clear.alternatives == ()
+    assert stream.fit.margin > 8
+    on = [*lexicon.pronunciations("turn")[0], "ao"]
+    rest = [phone for word in ("the", "radio") for phone in lexicon.pronunciations(word)[0]]
+    smeared = 0.5 * (tone_model.say([*on, "n", *rest]) + tone_model.say([*on, "f", *rest]))
+    stream.accept(np.concatenate([smeared, np.zeros(4800, np.float32)]))
+    unclear = stream.finish()
+    assert {unclear.text, *unclear.alternatives} >= {"turn on the radio", "turn off the radio"}
+    assert stream.fit.margin < 4
