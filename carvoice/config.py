@@ -51,6 +51,7 @@ class LanguageConfig(Section):
     """What can be said."""
 
     code: str = Field("en", pattern="^[a-z]{2}$", description="Folder under grammars/ to load.")
+    shipped: bool = Field(True, description="Load that grammar; false for your own grammars alone.")
     grammars: tuple[Path, ...] = Field((), description="Further grammar files or folders (HassIL YAML).")
 
 

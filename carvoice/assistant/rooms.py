@@ -133,7 +133,8 @@ def build_automaton(config: LanguageConfig) -> Automaton:
     Raises:
         GrammarError: a file is missing or wrong; it names file, line and column.
     """
-    grammar = load_grammar(grammar_folder(config), *config.grammars, language=config.code)
+    shipped = (grammar_folder(config),) if config.shipped else ()
+    grammar = load_grammar(*shipped, *config.grammars, language=config.code)
     return compile_grammar(grammar)
 
 

@@ -11,7 +11,15 @@ import sys
 
 def main() -> None:
     """Run ``carvoice``; user mistakes become one line on stderr, never a traceback."""
-    from carvoice.cli import car, demo, info, models, talk, turns  # noqa: F401  (registers the commands)
+    from carvoice.cli import (  # noqa: F401  (registers the commands)
+        car,
+        demo,
+        info,
+        models,
+        quality,
+        talk,
+        turns,
+    )
     from carvoice.cli.app import app, errors
     from carvoice.errors import CarvoiceError
 
