@@ -138,6 +138,8 @@ static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_tr
     const uint8_t *phones = heard->phones + from;
     int32_t width = heard->n_phones - from;
     if (width > CV_ALIGN_WINDOW) width = CV_ALIGN_WINDOW;
+    float bound[CV_ALIGN_WINDOW + 1]; /* of a cell, from the best parse known at its position */
+    for (int32_t k = 0; k <= width; k++) bound[k] = s->best[from + k] - s->best[from] + c->beam + c->word_beam;
     s->n_matches = 0;
     s->rows[0].low = 0;
     s->rows[0].high = 0;
@@ -172,7 +174,7 @@ static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_tr
             if (k > 0 && left + c->insert[phones[k - 1]] < cost) cost = left + c->insert[phones[k - 1]];
             here->cell[k] = cost;
             left = cost;
-            if (cost <= limit) {
+            if (cost <= limit && cost <= bound[k]) {
                 if (low < 0) low = k;
                 high = k;
             } else if (low < 0) {
@@ -189,7 +191,7 @@ static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_tr
             const int32_t word = trie->word_at[w];
             if (s->wanted_word[word] != s->want) continue;
             for (int32_t k = low; k <= high; k++) {
-                if (here->cell[k] <= limit)
+                if (here->cell[k] <= limit && here->cell[k] <= bound[k])
                     add_match(s, word, from, k, here->cell[k] + (k == 0 ? trie->drop_word[word] : 0.0f));
             }
         }
@@ -229,7 +231,36 @@ static void want_words(cv_align *s, const cv_align_costs *c, const cv_align_trie
         int32_t is_alive = 0;
         for (int32_t k = 0; k < here->count; k++)
             is_alive |= s->tokens[here->token[k]].cost <= s->best[at] + c->beam;
-        if (is_alive) want_state(s, trie, graph, state, 2);
+        if (is_alive) want_state(s, trie, graph, state, 1);
+    }
+}
+
+/* Offer the words that were heard as they are spelled: they bound what else is worth looking at. */
+static void expand_identical(cv_align *s, const cv_align_costs *c, const cv_align_graph *graph,
+                             const cv_align_heard *heard, int32_t heard_word, int32_t at) {
+    const int32_t slot = at % RING;
+    const size_t base = (size_t)slot * (size_t)s->n_states;
+    const int32_t word = heard->word_id[heard_word];
+    const int32_t to = heard->word_to[heard_word];
+    if (word < 0 || to == at || to - at > CV_ALIGN_WINDOW) return;
+    for (int32_t i = 0; i < s->n_active[slot]; i++) {
+        const int32_t state = s->active[base + (size_t)i];
+        const cell *here = &s->cells[base + (size_t)state];
+        int32_t low = graph->arc_start[state], high = graph->arc_start[state + 1];
+        while (low < high) {
+            int32_t middle = low + (high - low) / 2;
+            if (graph->arc_word[middle] < word) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        if (low >= graph->arc_start[state + 1] || graph->arc_word[low] != word) continue;
+        for (int32_t k = 0; k < here->count; k++) {
+            const cv_align_token *token = &s->tokens[here->token[k]];
+            const uint32_t history = (token->history ^ (uint32_t)(word + 1)) * 2654435761u + 40503u;
+            offer(s, c, graph->arc_next[low], to, token->cost, here->token[k], word, at, history);
+        }
     }
 }
 
@@ -292,6 +323,7 @@ int32_t cv_align_process(cv_align *s, const cv_align_costs *c, const cv_align_tr
         while (word < heard->n_words && heard->word_from[word] < at) word++;
         int32_t heard_word = word < heard->n_words && heard->word_from[word] == at ? word : -1;
         if (s->n_active[slot]) {
+            if (heard_word >= 0) expand_identical(s, c, graph, heard, heard_word, at);
             want_words(s, c, trie, graph, at);
             find_matches(s, c, trie, heard, at);
             if (heard_word >= 0 && heard->word_id[heard_word] >= 0 && at < n) {

@@ -25,7 +25,7 @@ typedef struct {
     float drop[CV_ALIGN_SYMBOLS];                          /* meant but not heard */
     float insert[CV_ALIGN_SYMBOLS];                        /* heard but not meant */
     float word_limit_base, word_limit_slope; /* a word may cost base + slope * phones at most */
-    float beam;
+    float beam, word_beam; /* the latter is added within a word */
     float wildcard, wildcard_word;
 } cv_align_costs;
 
@@ -40,7 +40,7 @@ typedef struct {
     const float *drop_word;              /* per word: added when no phone of it was heard */
 } cv_align_trie;
 
-/* A deterministic word automaton; arcs of a state stand together. */
+/* A deterministic word automaton; arcs of a state stand together, sorted by word. */
 typedef struct {
     int32_t n_states, start, n_words, wildcard;
     const int32_t *arc_start, *arc_word, *arc_next;

@@ -12,7 +12,7 @@ cdef extern from "phone_align.h" nogil:
         float substitute[4096]
         float drop[64]
         float insert[64]
-        float word_limit_base, word_limit_slope, beam, wildcard, wildcard_word
+        float word_limit_base, word_limit_slope, beam, word_beam, wildcard, wildcard_word
     ctypedef struct cv_align_trie:
         int32_t n_nodes
         const uint8_t *phone
@@ -62,7 +62,7 @@ cdef class Aligner:
         start, n_words, wildcard: start state, size of the vocabulary, the wildcard's word id.
         substitute: float32 (64, 64), [meant, heard]; drop, insert: float32 (64,).
         drop_word: float32 (n_words,): extra cost of a word of which nothing was heard.
-        limits: float32 (5,): word limit base and slope, beam, wildcard, wildcard word.
+        limits: float32 (6,): word limit base and slope, beam, word beam, wildcard, wildcard word.
     """
 
     cdef cv_align_costs _costs
@@ -110,8 +110,9 @@ cdef class Aligner:
         self._costs.word_limit_base = limits[0]
         self._costs.word_limit_slope = limits[1]
         self._costs.beam = limits[2]
-        self._costs.wildcard = limits[3]
-        self._costs.wildcard_word = limits[4]
+        self._costs.word_beam = limits[3]
+        self._costs.wildcard = limits[4]
+        self._costs.wildcard_word = limits[5]
         self._memory = malloc(cv_align_size(self._graph.n_states, n_words + 1, self._trie.n_nodes, max_tokens))
         if not self._memory:
             raise MemoryError

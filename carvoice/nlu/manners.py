@@ -19,6 +19,7 @@ class Manners:
     Attributes:
         fillers: words that mean nothing for the command.
         small: articles and the like, easily swallowed or put in.
+        dangling: words that want another one after them.
         negations: words that turn a command into something else, unless the command itself has them.
         telling: words of people's talk; no command has them left out.
         speakers: pronouns; leaving one out is dear, for people tell each other things.
@@ -28,6 +29,7 @@ class Manners:
 
     fillers: frozenset[str] = frozenset()
     small: frozenset[str] = frozenset()
+    dangling: frozenset[str] = frozenset()
     negations: frozenset[str] = frozenset()
     telling: frozenset[str] = frozenset()
     speakers: frozenset[str] = frozenset()
@@ -46,6 +48,7 @@ ENGLISH = Manners(
         "car assistant buddy would could can you will go ahead and"
     ),
     small=_words("the a an some of"),
+    dangling=_words("to at by for from with and or is my your"),
     negations=_words(
         "not don't dont didn't doesn't wasn't isn't aren't won't wouldn't can't couldn't cannot never "
         "shouldn't yesterday"
@@ -67,6 +70,7 @@ GERMAN = Manners(
         "könntest würdest du"
     ),
     small=_words("der die das den dem des ein eine einen"),
+    dangling=_words("auf um für mit von und oder ist mein meine"),
     negations=_words("nicht kein keine keinen nie niemals gestern"),
     telling=_words(
         "niemand nichts ohne vorhin schon war waren hatte hat falls wenn weil warum wer morgen er sie"
@@ -86,6 +90,7 @@ def manners_of(language: str, settings: Mapping[str, Any] | None = None) -> Mann
     return Manners(
         fillers=base.fillers | _lower(extra.get("fillers")),
         small=base.small | _lower(extra.get("small")),
+        dangling=base.dangling | _lower(extra.get("dangling")),
         negations=base.negations | _lower(extra.get("negations")),
         telling=base.telling | _lower(extra.get("telling")),
         speakers=base.speakers | _lower(extra.get("speakers")),

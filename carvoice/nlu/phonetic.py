@@ -40,6 +40,7 @@ class SearchSettings:
     Attributes:
         word_limit_base, word_limit_slope: a word may cost base + slope x phones at most.
         beam: parses this much worse than the best at their position are dropped.
+        word_beam: added to the beam inside a word.
         drop_word: extra cost of a word of which nothing was heard, articles excepted.
         wildcard, wildcard_word: cost of a wildcard, and of each word in it.
         skip_filler, skip_small, skip_word, skip_phone: cost of a heard word that means nothing: a filler; an
@@ -53,6 +54,7 @@ class SearchSettings:
     word_limit_base: float = 4.0
     word_limit_slope: float = 1.0
     beam: float = 3.0
+    word_beam: float = 3.0
     drop_word: float = 1.5
     wildcard: float = 2.0
     wildcard_word: float = 0.3
@@ -60,7 +62,7 @@ class SearchSettings:
     skip_small: float = 1.0
     skip_word: float = 2.5
     skip_phone: float = 1.2
-    lost_word: float = 1.0
+    lost_word: float = 2.0
     lost_number: float = 7.0
     skip_speaker: float = 5.0
     skip_telling: float = 30.0
@@ -85,7 +87,7 @@ class Correction:
         text: the sentence.
         places: per word of ``text``, its (start, end) in the text that was heard.
         phones: phones heard.
-        skipped: heard words left out that mean something.
+        skipped: share of the heard phones that were left out with their words.
         told: heard words left out that belong to people's talk ("I", "they", "if").
         lost: heard words of the grammar's vocabulary that the sentence has not where they were heard.
         lost_numbers: the same for number words.
@@ -96,7 +98,7 @@ class Correction:
     text: str
     places: tuple[tuple[int, int], ...]
     phones: int
-    skipped: int
+    skipped: float
     told: int
     lost: int
     lost_numbers: int
@@ -151,6 +153,7 @@ class PhoneticSearch:
                 self._settings.word_limit_base,
                 self._settings.word_limit_slope,
                 self._settings.beam,
+                self._settings.word_beam,
                 self._settings.wildcard,
                 self._settings.wildcard_word,
             ],
@@ -211,11 +214,8 @@ class PhoneticSearch:
             if word <= -2:
                 index = -2 - word
                 settled.add(index)
-                text = heard[index].text
-                if text in self._talk:
-                    told += 1
-                elif text not in self._little:
-                    skipped += 1
+                skipped += last - first
+                told += heard[index].text in self._talk
                 continue
             if word >= count:
                 passed = heard[word - count]
@@ -246,7 +246,7 @@ class PhoneticSearch:
             text=" ".join(texts),
             places=tuple(places),
             phones=words[-1][1],
-            skipped=skipped,
+            skipped=skipped / words[-1][1],
             told=told,
             lost=lost,
             lost_numbers=lost_numbers,

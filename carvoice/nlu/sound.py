@@ -13,7 +13,7 @@ from carvoice.nlu.phonetic import Correction, HeardWord, PhoneticSearch
 from carvoice.records import Slot
 
 NO_RIVAL = 5.0
-MAX_RIVALS = 3
+MAX_RIVALS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +62,20 @@ class SoundParser:
                 if not rivals:
                     margin = correction.cost - chosen.cost
                 rivals.append(readings[0])
+                if len(rivals) == MAX_RIVALS:
+                    break
         if best is None or chosen is None:
             return None
-        evidence = Evidence(chosen.cost, chosen.phones, margin, chosen.told)
-        return Near(
-            chosen.text, best, _placed(best.slots, chosen, text), evidence, tuple(rivals[:MAX_RIVALS])
-        )
+        evidence = Evidence(chosen.cost, chosen.phones, margin, chosen.skipped, chosen.told)
+        return Near(chosen.text, best, _placed(best.slots, chosen, text), evidence, tuple(rivals))
 
     def _changes_meaning(self, words: Sequence[HeardWord], correction: Correction) -> bool:
         """Was a word heard, such as "not", without which the sentence is another?"""
         kept = correction.text.split()
         if words[-1].text in self._manners.small and kept[-1:] != [words[-1].text]:
             return True  # cut off: "open the"
+        if words[-1].text in self._manners.dangling and correction.dropped:
+            return True  # cut off: "set the fan speed to"
         return any(word.text in self._manners.negations and word.text not in kept for word in words)
 
 

@@ -47,7 +47,7 @@ class UnderstanderSettings:
         search: limits of the search by sound.
     """
 
-    reject_below: float = 0.7
+    reject_below: float = 0.75
     near_misses: bool = True
     exact_confidence: float = 0.999
     max_list_values: int = 20_000
