@@ -1,7 +1,7 @@
 """Measure the embedded speech model and write bench/results/asr-model.md.
 
-`python bench/asr_model.py --held-out FOLDER [--model models/asr-en]`: real coffee orders and digits from the
-shared material (CARVOICE_SHARED or ../shared), and orders by held-out synthetic voices (training/held_out.py).
+`python bench/asr_model.py --held-out FOLDER [--model models/asr-en]`: real coffee orders and digits from
+the shared material (CARVOICE_SHARED or ../shared), and orders by held-out voices (training/held_out.py).
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ COFFEE_SNR_DB = (None, 24.0, 18.0, 12.0, 6.0, 0.0)
 CAR_SNR_DB = (None, 15.0, 10.0, 5.0, 0.0)
 DIGIT_SNR_DB = (None, 12.0, 6.0)
 HOW = f"""
-Streaming in sherpa-onnx on one thread, 160 ms chunks, int8, decoded by the test's own grammar with nothing around
-it (no filler, no rejection, no voice-activity gate). Cabin noise is simulated (60-130 km/h, a fifth with an open
-window) by the same generators that training used, with other random draws; the SNR is taken against active speech.
-RTF is processor time over audio time, decoding included, on {platform.machine()} with other work running.
+Streaming in sherpa-onnx on one thread, 160 ms chunks, int8, decoded by the test's own grammar with
+nothing around it (no filler, no rejection, no voice-activity gate). Cabin noise is simulated (60-130
+km/h, a fifth with an open window) by the same generators that training used, with other random draws;
+the SNR is taken against active speech. RTF is processor time over audio time, decoding included, on
+{platform.machine()} with other work running.
 """
 
 
