@@ -15,7 +15,7 @@ from rich.progress import Progress
 from carvoice.asr.evaluate import Condition, evaluate, load_recordings, summarize
 from carvoice.cli.app import app, console, errors, settings_of
 from carvoice.config import Config
-from carvoice.records import FloatArray, Hypothesis
+from carvoice.records import FloatArray, Hypothesis, Value
 
 NoiseMaker: TypeAlias = Callable[[int, np.random.Generator], FloatArray]
 
@@ -33,7 +33,7 @@ class WholeEar:
 
     def hear(
         self, sound: FloatArray, chunk_samples: int
-    ) -> tuple[Hypothesis, tuple[str, dict[str, object]], float]:
+    ) -> tuple[Hypothesis, tuple[str, dict[str, Value]], float]:
         """Recognize a whole recording; returns also the milliseconds the last step took."""
         self._stream.reset()
         for start in range(0, len(sound), chunk_samples):
