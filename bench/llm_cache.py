@@ -1,10 +1,10 @@
 """Hits and wrong hits of the semantic cache over its threshold, on paraphrases and near misses.
 
 Run ``python bench/llm_cache.py``; it writes bench/results/llm_cache.md. A line of
-``llm_data/paraphrases.tsv`` is one question in four wordings; neighbouring lines differ in a word or two. The first wording of every line
-is in the cache. Asked are the other three (a hit is right if it gives that line's answer, wrong if another's)
-and, with their own line left out of the cache, all four (any hit is wrong). The threshold is chosen on the
-odd lines.
+``llm_data/paraphrases.tsv`` is one question in four wordings; neighbouring lines differ in a word or two.
+The first wording of every line is in the cache. Asked are the other three (a hit is right if it gives that
+line's answer, wrong if another's) and, with their own line left out of the cache, all four (any hit is
+wrong). The threshold is chosen on the odd lines.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def main() -> None:
                     unknown += max(a for i, a in enumerate(alike) if i != index) >= threshold
             table.append(
                 f"| {name} | {threshold} | {right}/{asked} ({right / asked:.0%}) "
-                f"| {wrong} ({wrong / asked:.1%}) | {unknown}/{asked_unknown} ({unknown / asked_unknown:.1%}) |"
+                f"| {wrong} ({wrong / asked:.1%}) "
+                f"| {unknown}/{asked_unknown} ({unknown / asked_unknown:.1%}) |"
             )
     kept = sum(is_timeless(wording) for group in groups for wording in group)
     table += [

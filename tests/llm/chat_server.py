@@ -14,6 +14,7 @@ Behaviour = Callable[["Handler", dict[str, Any]], None]
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # as servers that stream do
     server: ChatServer
 
     def do_POST(self) -> None:
