@@ -143,6 +143,21 @@ class Automaton:
         words = list(self.vocabulary)
         return [" ".join(words[word] for word in phrase) for phrase in self.skip_phrases]
 
+    def with_list(self, name: str, values: Mapping[str, Any] | Iterable[str]) -> Automaton:
+        """The same grammar with other values in a text list (contacts, radio stations); fast.
+
+        Args:
+            name: the list.
+            values: what is said, or what is said to what it stands for. They are plain text, not
+                templates. None at all is allowed: then nothing of the list can be said.
+
+        Raises:
+            GrammarError: there is no text list of this name.
+        """
+        from carvoice.grammar.compiler import replace_list
+
+        return replace_list(self, name, values)
+
     def save(self, path: Path) -> None:
         """Write the automaton to a file."""
         from carvoice.grammar.store import save

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ from carvoice.grammar.network import TooLargeError, WordNetwork, word_network
 from carvoice.grammar.numbers import spoken
 from carvoice.grammar.source import error_at
 from carvoice.grammar.store import FORMAT, load, save
+from carvoice.grammar.template import normalize_text
 from carvoice.grammar.words import split_words
 
 _LOG = logging.getLogger(__name__)
@@ -370,6 +373,33 @@ class _Compiler:
             self._masks.append(mask)
             self._mask_of.append(key)
         return self._mask_ids[key]
+
+
+def replace_list(automaton: Automaton, name: str, values: Mapping[str, Any] | Iterable[str]) -> Automaton:
+    """See :meth:`Automaton.with_list`."""
+    numbers = [
+        number
+        for number, program in enumerate(automaton.lists)
+        if program.name == name and program.kind == KIND_TEXT
+    ]
+    if not numbers:
+        known = ", ".join(sorted({item.name for item in automaton.lists if item.kind == KIND_TEXT}))
+        raise GrammarError(f"no sentence uses a text list {{{name}}}; the text lists are: {known}")
+    vocabulary = Vocabulary(dict(automaton.vocabulary))
+    trie = TrieBuilder(vocabulary)
+    pairs = list(values.items()) if isinstance(values, Mapping) else [(value, value) for value in values]
+    for index, (said, _) in enumerate(pairs):
+        text = normalize_text(said)
+        trie.insert((word for piece in text.split() for word in split_words(piece, automaton.cjk)), index)
+    program = ListProgram(name, KIND_TEXT, *trie.arrays(), [value for _, value in pairs])
+    lists = [program if number in numbers else item for number, item in enumerate(automaton.lists)]
+    everyone = np.ones(len(pairs), np.uint8)
+    masks = [
+        everyone if number in numbers else mask
+        for mask, (number, _) in zip(automaton.masks, automaton.mask_of, strict=True)
+    ]
+    digest = hashlib.sha256(f"{automaton.digest} {name} {pairs}".encode()).hexdigest()
+    return replace(automaton, lists=lists, masks=masks, vocabulary=vocabulary.ids, digest=digest)
 
 
 def value_mask(program: ListProgram, requires: Mapping[str, Any], excludes: Mapping[str, Any]) -> Uint8Array:

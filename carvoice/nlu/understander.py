@@ -6,7 +6,7 @@ by sound. What none of them explains well enough is rejected.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -78,8 +78,21 @@ class Understander:
         settings: UnderstanderSettings | None = None,
     ) -> None:
         self._settings = settings or UnderstanderSettings()
-        self.exact = ExactParser(automaton)
+        self._lexicon = lexicon
         self._manners = manners_of(automaton.language, automaton.settings)
+        self._use(automaton)
+
+    def replace_list(self, name: str, values: Mapping[str, Any] | Iterable[str]) -> None:
+        """Give a text list other values (contacts, stations); see :meth:`Automaton.with_list`.
+
+        Raises:
+            GrammarError: there is no text list of this name.
+        """
+        self._use(self.exact.automaton.with_list(name, values))
+
+    def _use(self, automaton: Automaton) -> None:
+        lexicon = self._lexicon
+        self.exact = ExactParser(automaton)
         self.sound: SoundParser | None = None
         if self._settings.near_misses:
             search = self._make_search(automaton, lexicon)
