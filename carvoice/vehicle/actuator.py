@@ -23,6 +23,7 @@ from carvoice.vehicle.gate import DeniedError, Gate
 from carvoice.vehicle.readback import read_back
 from carvoice.vehicle.state import CarState
 
+_UNCONFIRMED = "no transmission confirmation: nobody acknowledged the frame, or the bus is off"
 _QUEUE_FULL = (errno.ENOBUFS, errno.EAGAIN)
 
 
@@ -91,7 +92,7 @@ class Actuator:
         start_s = self._clock()
         seen = self._state.count(action.path) if action.path in self._car.nodes else 0
         node = self._car.nodes.get(action.path)
-        sent_before = self._state.transmissions(node.write.message) if node is not None and node.write else 0
+        sent = self._state.transmissions
         try:
             frame = self._send(action, confirmed, trace_id)
         except DeniedError as denied:
@@ -100,17 +101,7 @@ class Actuator:
             return Actuation(action, Evidence.FAILED, detail=f"the bus did not take the frame: {error}")
         latency_s = self._clock() - start_s
         assert node is not None
-        evidence, detail = self._confirm(node, sent_before)
-        if evidence is Evidence.FAILED:
-            self._purge()
-            return Actuation(action, evidence, (frame,), None, detail, latency_s)
-        assert action.value is not None
-        settings = self._settings
-        found, found_detail = read_back(
-            node, action.value, self._state, seen, settings.refusal_s, settings.status_s
-        )
-        if found is not None or found_detail:
-            evidence, detail = found or evidence, found_detail
+        evidence, detail = self._evidence(node, action, frame, seen, sent)
         frames: tuple[FrameRecord, ...] = (frame,)
         value: Value | None = None
         if self._state.count(action.path) > seen:
@@ -144,18 +135,26 @@ class Actuator:
             self._state.wait(lambda: False, pause_s)
             pause_s *= 2
 
-    def _confirm(self, node: Node, before: int) -> tuple[Evidence, str]:
-        """Wait for the transmission confirmation, if the interface gives one."""
-        if not self._bus.confirms_tx:
-            return Evidence.REQUESTED, "this interface does not confirm transmission"
-        assert node.write is not None
-        message = node.write.message
-        if self._state.wait(lambda: self._state.transmissions(message) > before, self._settings.confirm_s):
-            return Evidence.TRANSMITTED, ""
-        return (
-            Evidence.FAILED,
-            "no transmission confirmation: nobody acknowledged the frame, or the bus is off",
-        )
+    def _evidence(
+        self, node: Node, action: Action, frame: FrameRecord, seen: int, sent: int
+    ) -> tuple[Evidence, str]:
+        """What shows that the frame went out, and that the car did it."""
+        assert action.value is not None
+        state, settings = self._state, self._settings
+        evidence = Evidence.REQUESTED
+        if self._bus.confirms_tx:
+            if not state.wait(lambda: state.was_transmitted(frame, sent), settings.confirm_s):
+                self._purge()
+                # on a busy computer the confirmation may only be late: the car knows
+                found, detail = read_back(
+                    node, action.value, state, seen, settings.confirm_s, settings.confirm_s
+                )
+                if found in (Evidence.ACTUATED, Evidence.TRANSMITTED):
+                    return found, detail
+                return Evidence.FAILED, _UNCONFIRMED
+            evidence = Evidence.TRANSMITTED
+        found, detail = read_back(node, action.value, state, seen, settings.refusal_s, settings.status_s)
+        return found or evidence, detail
 
     def _purge(self) -> None:
         """Take an unsent frame back out of the driver, so that it is not carried out late."""

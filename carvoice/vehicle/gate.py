@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import can
@@ -160,19 +160,11 @@ class Gate:
         with self._lock:
             now_s = self._clock()
             self._insist(action, state, now_s, confirmed)
-            frame = self._frame(self._car.nodes[action.path], action, now_s, trace_id)
-            bus.send(
-                can.Message(
-                    arbitration_id=frame.arbitration_id,
-                    is_extended_id=frame.is_extended,
-                    is_fd=frame.is_fd,
-                    bitrate_switch=frame.is_fd,
-                    data=frame.data,
-                    is_rx=False,
-                ),
-                timeout=SEND_TIMEOUT_S,
-            )
-            self._counters[frame.name] = self._counters.get(frame.name, -1) + 1
+            node = self._car.nodes[action.path]
+            assert node.write is not None
+            assert action.value is not None
+            wanted = {node.write.signal.name: node.to_bits(action.value)}
+            frame = self._transmit(bus, node.write.message, wanted, now_s, trace_id)
             self._count(action, now_s)
             return frame
 
@@ -203,16 +195,40 @@ class Gate:
             if rate.paths.match(action.path):
                 self._sent_s[rate.id].append(now_s)
 
-    def _frame(self, node: Node, action: Action, now_s: float, trace_id: str) -> FrameRecord:
-        assert node.write is not None
-        assert action.value is not None
-        codec, signal = node.write.message, node.write.signal
-        bits = node.to_bits(action.value)
-        data = codec.encode_bits({signal.name: bits})
+    def send_idle(self, bus: FrameSink, codec: MessageCodec) -> FrameRecord:
+        """Send one of our messages with no request in it, to show that we are there.
+
+        Raises:
+            DeniedError: the message is not ours, or the frame would ask for something.
+            can.CanError: the bus did not take the frame.
+        """
+        with self._lock:
+            if self._car.node not in codec.senders:
+                raise DeniedError(Verdict(Decision.DENY, "not-ours", f"{codec.name} is not ours to send"))
+            return self._transmit(bus, codec, {}, self._clock(), "")
+
+    def _transmit(
+        self, bus: FrameSink, codec: MessageCodec, wanted: Mapping[str, int], now_s: float, trace_id: str
+    ) -> FrameRecord:
+        """Encode, protect, inspect, hand to the bus, count."""
+        data = codec.encode_bits(wanted)
         protection = self._car.protection.get(codec.name)
+        counter = self._counters.get(codec.name, -1) + 1
         if protection is not None:
-            data = protection.protect(data, self._counters.get(codec.name, -1) + 1)
-        self._inspect(node, bits, data)
+            data = protection.protect(data, counter)
+        inspect(codec, protection, wanted, data)
+        bus.send(
+            can.Message(
+                arbitration_id=codec.arbitration_id,
+                is_extended_id=codec.is_extended,
+                is_fd=codec.is_fd,
+                bitrate_switch=codec.is_fd,
+                data=data,
+                is_rx=False,
+            ),
+            timeout=SEND_TIMEOUT_S,
+        )
+        self._counters[codec.name] = counter
         return FrameRecord(
             timestamp_s=now_s,
             arbitration_id=codec.arbitration_id,
@@ -225,26 +241,26 @@ class Gate:
             trace_id=trace_id,
         )
 
-    def _inspect(self, node: Node, bits: int, data: bytes) -> None:
-        """Look at the finished frame as the receiver will: one request, and the right one."""
-        assert node.write is not None
-        codec, signal = node.write.message, node.write.signal
-        protection = self._car.protection.get(codec.name)
-        for name, found in codec.decode_bits(data).items():
-            other = codec.signals[name]
-            if name == signal.name:
-                if found != bits:
-                    raise DeniedError(
-                        Verdict(Decision.DENY, "frame-value", f"{name} would be sent as {found}, not {bits}")
-                    )
-            elif not _may_differ(other, codec, protection) and found != other.idle_raw:
-                raise DeniedError(
-                    Verdict(Decision.DENY, "frame-other", f"{name} would be sent along as {found}")
-                )
-        if protection is not None and protection.carried_crc(data) != protection.crc(data):
-            raise DeniedError(
-                Verdict(Decision.DENY, "frame-crc", f"{codec.name} would be sent with a wrong checksum")
-            )
+
+def inspect(
+    codec: MessageCodec, protection: Protection | None, wanted: Mapping[str, int], data: bytes
+) -> None:
+    """Look at a finished frame as its receiver will: only what is wanted, and that right.
+
+    Raises:
+        DeniedError: a signal is not as wanted, another one asks for something, or the checksum is wrong.
+    """
+    for name, found in codec.decode_bits(data).items():
+        signal = codec.signals[name]
+        if name in wanted:
+            if found != wanted[name]:
+                reason = f"{name} would be sent as {found}, not {wanted[name]}"
+                raise DeniedError(Verdict(Decision.DENY, "frame-value", reason))
+        elif not _may_differ(signal, codec, protection) and found != signal.idle_raw:
+            raise DeniedError(Verdict(Decision.DENY, "frame-other", f"{name} would be sent along as {found}"))
+    if protection is not None and protection.carried_crc(data) != protection.crc(data):
+        reason = f"{codec.name} would be sent with a wrong checksum"
+        raise DeniedError(Verdict(Decision.DENY, "frame-crc", reason))
 
 
 def _may_differ(signal: SignalCodec, codec: MessageCodec, protection: Protection | None) -> bool:

@@ -21,7 +21,8 @@ def read_back(
         status_s: how long to wait for anything to be shown.
 
     Returns:
-        ACTUATED, REFUSED or TIMED_OUT; None when there is no evidence beyond the sending, and why.
+        ACTUATED, TRANSMITTED (it moves, so the car has heard), REFUSED or TIMED_OUT; None when there is no
+        evidence beyond the sending, and why.
     """
     if node.read is None:
         return None, "this car does not tell whether it was done"
@@ -47,7 +48,7 @@ def read_back(
     if is_reached(node, value, wanted):
         return Evidence.ACTUATED, ""
     if _is_moving(node, first, value, wanted):
-        return None, f"moving: {value} on the way to {wanted}"
+        return Evidence.TRANSMITTED, f"moving: {value} on the way to {wanted}"
     if not node.is_numeric and node.settle_s > refusal_s:
         return None, f"it takes up to {node.settle_s:g} s"
     return Evidence.REFUSED, f"the car shows {value}, not {wanted}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from carvoice.vehicle.codec import MessageCodec
 from carvoice.vehicle.e2e import Checker, CheckStatus
 
 _TABLE_BITS = 8
+_CONFIRMATIONS = 64  # transmission confirmations remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,12 @@ class CarState:
         clock: monotonic seconds; ages are measured with it.
         idle: called with a number of seconds while :meth:`wait` waits, instead of blocking; tests step
             the simulated car in it.
+
+    Attributes:
+        car: the car.
+        frames: frames taken in; of these ``unknown_frames`` are not in the database as status messages, and
+            ``short_frames`` have too few bytes.
+        transmissions: transmissions of our own frames that the bus confirmed.
     """
 
     def __init__(
@@ -93,7 +101,8 @@ class CarState:
         self._waiting = 0
         self._cells: dict[str, _Cell] = {path: _Cell() for path in car.nodes}
         self._inboxes: dict[tuple[int, bool], _Inbox] = {}
-        self._transmitted: dict[tuple[int, bool], tuple[int, bytes]] = {}
+        self._transmitted: deque[tuple[int, tuple[int, bool], bytes]] = deque(maxlen=_CONFIRMATIONS)
+        self.transmissions = 0
         self.frames = 0
         self.unknown_frames = 0
         self.short_frames = 0
@@ -199,13 +208,15 @@ class CarState:
     def transmitted(self, arbitration_id: int, data: bytes, is_extended: bool = False) -> None:
         """Note that the bus confirmed the transmission of one of our frames."""
         with self._changed:
-            count, _ = self._transmitted.get((arbitration_id, is_extended), (0, b""))
-            self._transmitted[arbitration_id, is_extended] = (count + 1, bytes(data))
+            self.transmissions += 1
+            self._transmitted.append((self.transmissions, (arbitration_id, is_extended), bytes(data)))
             self._changed.notify_all()
 
-    def transmissions(self, codec: MessageCodec) -> int:
-        """How many transmissions of the message the bus has confirmed."""
-        return self._transmitted.get(codec.key, (0, b""))[0]
+    def was_transmitted(self, frame: FrameRecord, since: int) -> bool:
+        """Whether the bus confirmed this frame after the first ``since`` transmissions."""
+        key = (frame.arbitration_id, frame.is_extended)
+        with self._changed:
+            return any(n > since and k == key and data == frame.data for n, k, data in self._transmitted)
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until the condition holds; looked at again whenever something arrives.

@@ -161,10 +161,27 @@ def test_no_transmission_confirmation_fails_and_purges(rig, monkeypatch):
     assert purged == [1]
 
 
+def test_a_late_confirmation_does_not_make_a_done_thing_failed(rig, monkeypatch):
+    monkeypatch.setattr(rig.state, "was_transmitted", lambda frame, since: False)
+    assert rig.actuator.perform(setting(TEMP, 23.0)).evidence is Evidence.ACTUATED
+    assert rig.actuator.perform(setting(WINDOW, 50)).evidence is Evidence.TRANSMITTED
+    assert rig.actuator.perform(setting(MIRROR, True)).evidence is Evidence.FAILED
+
+
+def test_only_the_frame_itself_confirms_its_transmission(rig, monkeypatch):
+    """Another frame of the same message, such as a heartbeat, does not."""
+    codec = rig.car.messages["HU_ClimateReq"]
+    monkeypatch.setattr(
+        rig.ours.raw,
+        "send",
+        lambda msg, timeout=None: rig.state.transmitted(codec.arbitration_id, codec.encode_bits({})),
+    )
+    assert rig.actuator.perform(setting(TEMP, 23.0)).evidence is Evidence.FAILED
+
+
 def test_an_interface_without_confirmation_claims_less(rig):
     rig.ours.confirms_tx = False
-    result = rig.actuator.perform(setting(WINDOW, 50))
-    assert result.evidence is Evidence.REQUESTED
+    assert rig.actuator.perform(setting(MIRROR, True)).evidence is Evidence.REQUESTED
     assert rig.actuator.perform(setting(TEMP, 24.0)).evidence is Evidence.ACTUATED
 
 

@@ -175,6 +175,48 @@ def test_a_frame_with_a_wrong_checksum_is_stopped(desk, car):
     assert bus.frames == []
 
 
+def test_idle_frames_ask_for_nothing_and_share_the_counter(desk, car):
+    bus = RecordingBus()
+    codec, protection = car.messages["HU_WindowReq"], car.protection["HU_WindowReq"]
+    desk.gate.send(bus, setting(WINDOW, 40), desk.state)
+    record = desk.gate.send_idle(bus, codec)
+    desk.gate.send(bus, setting(WINDOW, 50), desk.state)
+    assert [protection.counter(bytes(f.data)) for f in bus.frames] == [0, 1, 2]
+    assert record.signals["HU_WindowDrvFReq"] == "SNA"
+    assert protection.carried_crc(record.data) == protection.crc(record.data)
+
+
+def test_only_our_own_messages_are_sent_idle(desk, car):
+    bus = RecordingBus()
+    with pytest.raises(DeniedError, match="GW_Motion is not ours to send"):
+        desk.gate.send_idle(bus, car.messages["GW_Motion"])
+    assert bus.frames == []
+
+
+def test_passing_on_to_something_else_than_a_bus(desk):
+    passed = []
+    desk.gate.pass_on(passed.append, setting(TEMP, 21.0), desk.state)
+    assert [action.value for action in passed] == [21.0]
+    with pytest.raises(DeniedError):
+        desk.gate.pass_on(passed.append, setting("Vehicle.Speed", 3.0), desk.state)
+    with pytest.raises(DeniedError):
+        desk.gate.pass_on(passed.append, getting(TEMP), desk.state)
+    assert len(passed) == 1
+
+
+def test_passing_on_counts_for_the_rates_once_it_succeeded(desk):
+    def fail(action):
+        raise can.CanOperationError("full")
+
+    for _ in range(20):
+        with pytest.raises(can.CanOperationError):
+            desk.gate.pass_on(fail, setting(WINDOW, 40), desk.state)
+    for _ in range(12):
+        desk.gate.pass_on(lambda action: None, setting(WINDOW, 40), desk.state)
+    with pytest.raises(DeniedError, match="motor-rate"):
+        desk.gate.pass_on(lambda action: None, setting(WINDOW, 40), desk.state)
+
+
 def test_conditions_that_do_not_fit_the_value_err_on_the_side_of_no(desk, car, tmp_path):
     rules = tmp_path / "rules.toml"
     rules.write_text(
@@ -238,4 +280,4 @@ def test_every_frame_an_action_causes_comes_from_the_gate(rig, monkeypatch):
             value = node.allowed[0] if node.allowed else True if node.datatype == "boolean" else node.high
             rig.actuator.perform(setting(node.path, value), confirmed=True)
             rig.pass_time(0.4)
-    assert callers == {("gate.py", "send")}
+    assert callers == {("gate.py", "_transmit")}

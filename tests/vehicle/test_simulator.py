@@ -160,7 +160,7 @@ def test_faults_come_and_go(rig, tmp_path):
         ("[[at]]\ntime_s = 1\nspeed = 3", "unknown: speed"),
         (
             '[[at]]\ntime_s = 1\nfault = { kind = "tired", target = "GW_Motion" }',
-            "'tired' is not a valid FaultKind",  # noqa: E501
+            "'tired' is not a valid FaultKind",
         ),
         ('[[at]]\ntime_s = 1\nfault = { kind = "silent", target = "GW" }', "no message or path 'GW'"),
     ],
