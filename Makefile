@@ -3,7 +3,6 @@
 
 VENV   := .venv
 PY     := $(VENV)/bin/python
-CFLAGS_STRICT := -std=c11 -Wall -Wextra -Werror -O2
 
 .PHONY: help demo test run bench lint types floors ctest pytest bench-short llm dist picture clean
 
