@@ -78,7 +78,8 @@ def main() -> None:
         f"{count} spoken coffee orders, many speakers, 3.3 M zipformer, 1-best text.\n",
         f"- every slot right word for word: {100 * literal / count:.1f} %",
         f"- every slot right by sound: {100 * right / count:.1f} % (hand-set costs in a study: 69.9 %)",
-        f"- at confidence 0.75: {100 * rejected / count:.1f} % rejected, {100 * wrong_taken / count:.1f} % wrong",
+        f"- at confidence 0.75: {100 * rejected / count:.1f} % rejected, "
+        f"{100 * wrong_taken / count:.1f} % wrong",
         f"- CPU time per order: p50 {spent[count // 2]:.2f} ms, p95 {spent[int(count * 0.95)]:.2f} ms, "
         f"max {spent[-1]:.2f} ms",
         "\nThe costs were learned from synthesized speech (training/learn_confusions.py). Two search limits "

@@ -9,6 +9,7 @@ thread, so that a busy machine does not count.
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 import sys
@@ -144,8 +145,8 @@ def main() -> None:
     peers = [Ours(grammar, lexicon), exact, Hassil(grammar), Fuzzy(grammar, exact), Padacioso(grammar)]
     lines = [
         "# Understanding, side by side\n",
-        f"{len(commands)} commands drawn from the shipped tests, {len(conditions['no commands'])} sentences that "
-        "are none. Per cent of sentences; *wrong* is a command understood as another one, or anything "
+        f"{len(commands)} commands drawn from the shipped tests, {len(conditions['no commands'])} sentences "
+        "that are none. Per cent of sentences; *wrong* is a command understood as another one, or anything "
         "understood that is none. Latency is CPU time of one thread.\n",
         "| condition | parser | intent | intent+slots | wrong | rejected | p50 ms | p95 | p99 | max |",
         "|---|---|---|---|---|---|---|---|---|---|",
@@ -159,12 +160,14 @@ def main() -> None:
                 shares[0] = shares[1] = float("nan")
             if isinstance(peer, Padacioso) and condition != "no commands":
                 shares[1], shares[2] = float("nan"), 100 - shares[0] - shares[3]
-            cells = " | ".join("-" if value != value else f"{value:.1f}" for value in shares)  # noqa: PLR0124
+            cells = " | ".join("-" if math.isnan(value) else f"{value:.1f}" for value in shares)
             lines.append(f"| {condition} | {peer.name} | {cells} | {times} |")
             print(lines[-1], flush=True)
     means = [statistics.mean(measure(peer, commands[:200])[1]) for peer in (exact, peers[2])]
-    lines.append(f"\nMean CPU time on clean commands: exact part {means[0]:.4f} ms, hassil {means[1]:.2f} ms: "
-                 f"{means[1] / means[0]:.0f} times.")  # fmt: skip
+    lines.append(
+        f"\nMean CPU time on clean commands: exact part {means[0]:.4f} ms, hassil {means[1]:.2f} ms: "
+        f"{means[1] / means[0]:.0f} times."
+    )
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(lines[-1])
