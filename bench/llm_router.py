@@ -1,6 +1,7 @@
 """What the router costs, and how long the driver waits when an endpoint is dead, slow or lies.
 
-Run ``python bench/llm_router.py``; it writes bench/results/llm_router.md. Servers are local, so that only our
+Run ``python bench/llm_router.py``, where other work runs under ``chrt -r 10``; it writes
+bench/results/llm_router.md. Servers are local, so that only our
 own part is measured. ``--litellm PYTHON`` names an interpreter with LiteLLM, for its start-up beside ours.
 """
 
@@ -142,7 +143,9 @@ def main() -> None:
     parser.add_argument("--litellm", default="", help="interpreter that has litellm")
     arguments = parser.parse_args()
     load, cores = os.getloadavg()[0], os.cpu_count()
-    lines = ["# Remote models: the router", "", f"{cores} cores, load {load:.1f} from other work.", ""]
+    priority = "normal" if os.sched_getscheduler(0) == os.SCHED_OTHER else "real-time"
+    machine = f"{cores} cores, load {load:.1f} from other work, {priority} priority."
+    lines = ["# Remote models: the router", "", machine, ""]
     lines += [*overhead(), ""]
     lines += [
         "Failover, milliseconds to the first whole sentence when the first choice fails "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from carvoice.llm.build import AnswerSettings
 from carvoice.llm.build import build_answerer as build_tiers
 from carvoice.llm.remote import Deployment
 from carvoice.llm.tiered import UNAVAILABLE
+from carvoice.modelstore import ModelStore
+
+_REMOTES = "remotes"  # one group: the routing strategy chooses among all of them
 
 
 def build_answerer(config: LlmConfig, manual: Path, no_model: str) -> Answerer:
@@ -32,6 +36,7 @@ def build_answerer(config: LlmConfig, manual: Path, no_model: str) -> Answerer:
         cache=config.cache,
         model=model,
         threads=config.threads,
+        state_folder=_state_folder(),
         remotes=tuple(_deployment(remote) for remote in config.remotes),
         routing_strategy=config.routing,
         max_tokens=config.max_tokens,
@@ -50,22 +55,40 @@ def build_judge(config: LlmConfig) -> Answerer | None:
 
 
 def find_gguf(config: LlmConfig) -> Path | None:
-    """The local model's file: the one configured, or one that is installed; None if there is none.
+    """The local model's file: the one configured, or the smallest installed; None if there is none.
 
     Raises:
-        ConfigError: one is configured and not there.
+        ConfigError: one is configured and not there, or llama-cpp-python is not.
     """
+    store = ModelStore()
+    can_run = importlib.util.find_spec("llama_cpp") is not None
     if not config.model:
-        return None
+        installed = store.find_kind("gguf")
+        return installed[0].path(".gguf") if installed and can_run else None
     path = Path(config.model).expanduser()
-    if path.is_file():
-        return path
-    raise ConfigError(f"llm.model = '{config.model}': no such file; `carvoice models` lists what can be had")
+    if not path.is_file():
+        model = store.find(config.model)
+        found = model.path(".gguf") if model is not None else None
+        if found is None:
+            raise ConfigError(
+                f"llm.model = '{config.model}': no such file and no such installed model; "
+                "`carvoice models` lists what can be had"
+            )
+        path = found
+    if not can_run:
+        raise ConfigError("llm.model needs llama-cpp-python: pip install 'carvoice[llm]'")
+    return path
+
+
+def _state_folder() -> Path:
+    """Where the model's warm prompt state is kept between starts; it holds no word of the driver."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(cache) / "carvoice" / "prompt"
 
 
 def _deployment(remote: RemoteConfig) -> Deployment:
     return Deployment(
-        model_name=remote.name,
+        model_name=_REMOTES,
         model=remote.model,
         base_url=remote.base_url,
         api_key=os.environ.get(remote.api_key_env, "none"),

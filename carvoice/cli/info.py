@@ -7,7 +7,6 @@ import importlib.metadata
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import typer
 from rich.syntax import Syntax
@@ -154,9 +153,11 @@ def _microphone() -> str:
 
 
 def _gguf(settings: Config) -> str:
-    path = Path(settings.llm.model) if settings.llm.model else None
-    if path is not None and path.is_file():
+    from carvoice.assistant.brain import find_gguf
+
+    path = find_gguf(settings.llm)
+    if path is not None:
         return f"{path.name}, {path.stat().st_size / 1e6:.0f} MB"
     from carvoice.errors import ModelError
 
-    raise ModelError("none configured; `carvoice models` lists good ones, then set llm.model")
+    raise ModelError("none installed; `carvoice models` lists good ones")
