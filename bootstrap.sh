@@ -54,7 +54,7 @@ pip=(.venv/bin/python -m pip install --disable-pip-version-check --progress-bar 
 "${pip[@]}" -q -U pip "setuptools>=77" wheel "cython>=3.1" numpy
 
 extras=""
-[ "$what" = dev ] && extras="[dev]"
+[ "$what" = dev ] && extras="[dev,kuksa,telemetry]"
 say "installing carvoice and its dependencies, building the C core"
 "${pip[@]}" --no-build-isolation -e ".$extras" | sed -u '/^Requirement already/d'
 .venv/bin/python -c 'import carvoice.audio' || { echo "the C core did not build; run: .venv/bin/python setup.py build_ext --inplace" >&2; exit 1; }
@@ -81,6 +81,14 @@ if [ "$what" = llm ] || [ "$what" = dev ]; then
     fi
 elif ! .venv/bin/python -c 'import llama_cpp' 2>/dev/null; then
     missing+=("local language model: make llm   (compiles for about five minutes)")
+fi
+
+# The training recipe has tests too; torch is large, so only where asked for (CI names the version it wants).
+if [ "$what" = dev ] && [ -n "${CARVOICE_TORCH:-}" ]; then
+    say "installing $CARVOICE_TORCH for the tests of the training recipe"
+    apt_need espeak-ng "voices of the training recipe" || true
+    "${pip[@]}" -q "$CARVOICE_TORCH" && "${pip[@]}" -q -e ".[train]" --no-build-isolation ||
+        missing+=("training recipe: .venv/bin/pip install -e '.[train]'")
 fi
 
 touch ".venv/.demo"
