@@ -107,8 +107,11 @@ class Conversation:
         return Response(Reply(self._replies.system("confirm_timeout"), "cancelled"), to_idle=True)
 
     def is_meant_for_us(self, interpretations: Sequence[Interpretation], text: str) -> bool:
-        """Whether an utterance is a command, an answer to us or a question; tells speech from chatter."""
-        return any(reading.rejected is None for reading in interpretations) or self._is_question(text)
+        """Whether an utterance is surely a command, an answer to us or a question, and no chatter."""
+        return any(self._is_sure(reading) for reading in interpretations) or self._is_question(text)
+
+    def _is_sure(self, reading: Interpretation) -> bool:
+        return reading.rejected is None and reading.confidence >= self._settings.ask_below
 
     # ---- what was said -----------------------------------------------------------------------------
 
@@ -130,7 +133,12 @@ class Conversation:
             trace: of the turn.
             addressed: the talker activated us for it; if not, doubt means silence.
         """
-        commands = tuple(reading for reading in interpretations if reading.rejected is None)
+        # Nobody asked us: asking back about what may have been the radio would be worse than silence.
+        commands = tuple(
+            reading
+            for reading in interpretations
+            if self._is_sure(reading) or (addressed and reading.rejected is None)
+        )
         if not commands:
             return self._unmatched(text, trace, addressed)
         act = self._acts.get(commands[0].intent)

@@ -43,7 +43,8 @@ class DialogueSettings:
         hard_to_undo: intents with a cancel window.
         thinking_s: wait for an answer before saying "one moment"; 0 for never.
         answer_s: longest wait for a whole answer.
-        ask_below: readings less probable than this are asked back ("Did you mean ...?").
+        ask_below: readings less probable than this are asked back ("Did you mean ...?") when the talker
+            activated us, and ignored otherwise.
         ask_within: a second reading this close to the first in probability is offered as a choice.
         reject_aloud: answer what was not understood after an activation; open-microphone talk and chatter
             in the follow-up window are always met with silence.

@@ -83,6 +83,16 @@ def test_even_then_a_command_is_obeyed(scene) -> None:
     assert len(scene.world.performed) == 1
 
 
+def test_an_unsure_reading_lets_the_reply_go_on(scene) -> None:
+    start_reply(scene)
+    scene.post(SpeechBegan())
+    scene.hear("open the sun thing")
+    assert scene.speaker.log == ["pause", "resume"]
+    scene.wait_spoken()
+    scene.hear("open the sun thing")  # in the follow-up window nobody asked us either
+    assert scene.replies[-1] == ""
+
+
 def test_chatter_of_others_lets_the_reply_go_on(scene) -> None:
     start_reply(scene)
     scene.post(SpeechBegan())
