@@ -120,6 +120,10 @@ class Understander:
             heard = Hypothesis(heard, is_final=True)
         known = context.values if context else {}
         found = self._understand(heard, known)
+        least = min((item.confidence for item in found), default=0.0)
+        if found and found[0].rejected is None and least < self._settings.reject_below:
+            # The words fit, but the recognizer doubts that they were said.
+            return (Interpretation("", {}, least, "", heard.text, "low confidence", tuple(found)),)
         if found:
             return tuple(found)
         return (Interpretation("", confidence=0.0, text=heard.text, rejected="out of domain"),)

@@ -122,3 +122,13 @@ def test_near_misses_can_be_switched_off():
     settings = UnderstanderSettings(near_misses=False)
     understander = Understander(compile_grammar(parse_grammar(GRAMMAR)), Sounds(), settings)
     assert understander.parse("clothes the widow")[0].rejected
+
+
+@pytest.mark.parametrize(("confidence", "intent"), [(0.95, "Open"), (0.2, "")])
+def test_words_the_recognizer_doubts_are_no_command(confidence, intent):
+    understander = Understander(compile_grammar(parse_grammar(GRAMMAR)))
+    heard = Hypothesis("open the window", is_final=True, confidence=confidence)
+    (reading,) = understander.parse(heard)
+    assert reading.intent == intent
+    assert reading.confidence == pytest.approx(confidence, abs=0.01)
+    assert (reading.rejected is None) == bool(intent)
