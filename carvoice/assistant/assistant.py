@@ -17,15 +17,16 @@ from carvoice.assistant.listener import Listener
 from carvoice.budget import with_stages
 from carvoice.config import Config
 from carvoice.dialogue import Dialogue, DialogueRunner, DialogueSettings, Replies, load_acts, playback_to
-from carvoice.dialogue.events import Event, Heard, Input, State, TurnEnded
+from carvoice.dialogue.events import Event, Heard, Input, Replied, State, TurnEnded
 from carvoice.errors import CarvoiceError
 from carvoice.llm import Answerer
 from carvoice.records import Hypothesis, Turn, Zone
 from carvoice.resources import data_path
 from carvoice.trace import Clock
-from carvoice.tts import CachedVoice, Player, Sink
+from carvoice.tts import CachedVoice, Player, Sink, speaking_gain
 
 _TYPED_TURN_TIMEOUT_S = 60.0
+_SPEED = "Vehicle.Speed"
 
 
 class Assistant:
@@ -165,8 +166,15 @@ class Assistant:
         self.close()
 
     def _happened(self, event: Event) -> None:
+        if isinstance(event, Replied) and self.player is not None:
+            self.player.surroundings = speaking_gain(self._speed_kmh())
         if isinstance(event, TurnEnded):
             event = TurnEnded(with_stages(event.turn))
             if self._typing.is_set():
                 self._turns.put(event.turn)
         self._on_event(event)
+
+    def _speed_kmh(self) -> float:
+        """0 when the car does not tell."""
+        known = self.vehicle.state.get(_SPEED) if _SPEED in self.vehicle.car.nodes else None
+        return known.value if known is not None and isinstance(known.value, (int, float)) else 0.0

@@ -170,7 +170,7 @@ class Player:
         self._next_sample_s = 0.0
         self._is_paused = False
         self._fading: FloatArray | None = None
-        self._gain = self._target_gain = 1.0
+        self._gain = self._volume = self._surroundings = 1.0
         self._is_closed = False
         self._threads = [threading.Thread(target=self._synthesize, name="tts", daemon=True)]
         if sink is not None:
@@ -246,14 +246,21 @@ class Player:
 
     @property
     def volume(self) -> float:
-        """Linear gain; changes are ramped over one block."""
-        return self._target_gain
+        """The driver's wish, a linear gain; changes are ramped over one block."""
+        return self._volume
 
     @volume.setter
     def volume(self, gain: float) -> None:
-        if not 0.0 <= gain <= 4.0:
-            raise VoiceError(f"volume {gain}: use a gain between 0 and 4")
-        self._target_gain = gain
+        self._volume = _gain(gain)
+
+    @property
+    def surroundings(self) -> float:
+        """What speed and noise ask for beside the volume, linear; see :func:`carvoice.tts.speaking_gain`."""
+        return self._surroundings
+
+    @surroundings.setter
+    def surroundings(self, gain: float) -> None:
+        self._surroundings = _gain(gain)
 
     @property
     def is_speaking(self) -> bool:
@@ -366,9 +373,10 @@ class Player:
             self._fading = tail * np.linspace(1.0, 0.0, len(tail), dtype=np.float32)
 
     def _amplify(self, sound: FloatArray) -> None:
-        if self._gain != self._target_gain:
-            sound *= np.linspace(self._gain, self._target_gain, len(sound), dtype=np.float32)
-            self._gain = self._target_gain
+        wanted = self._volume * self._surroundings
+        if self._gain != wanted:
+            sound *= np.linspace(self._gain, wanted, len(sound), dtype=np.float32)
+            self._gain = wanted
         elif self._gain != 1.0:
             sound *= np.float32(self._gain)
         np.clip(sound, -1.0, 1.0, out=sound)
@@ -448,3 +456,9 @@ class Player:
             return False
         head = self._queue[0]
         return head.rendered or head.made > head.played
+
+
+def _gain(gain: float) -> float:
+    if not 0.0 <= gain <= 4.0:
+        raise VoiceError(f"gain {gain}: use one between 0 and 4")
+    return gain

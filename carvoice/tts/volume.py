@@ -17,7 +17,7 @@ class VolumeSettings:
         highest_db: never more than this; 0 is full scale.
     """
 
-    base_db: float = -12.0
+    base_db: float = -8.0
     per_100_kmh_db: float = 6.0
     noise_floor_db: float = -55.0
     per_noise_db: float = 0.4
@@ -27,7 +27,7 @@ class VolumeSettings:
 def speaking_gain(
     speed_kmh: float = 0.0, noise_db: float | None = None, settings: VolumeSettings | None = None
 ) -> float:
-    """Linear gain for :attr:`Player.volume`.
+    """Linear gain for :attr:`Player.surroundings`.
 
     The larger of the two needs counts, as road noise is in both.
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carvoice.errors import VoiceError
 from carvoice.tts import FarEndTap, PlaybackState, Player, speaking_gain
 
 
@@ -117,6 +118,15 @@ def test_volume_changes_without_a_jump(player, voice) -> None:
     sound = play(player, 4)
     assert sound[0] == pytest.approx(0.1005)
     assert sound[160] / voice.sound("c" * 100)[160] == pytest.approx(0.5)
+
+
+def test_surroundings_and_volume_multiply(player, voice) -> None:
+    player.volume, player.surroundings = 0.5, 0.5
+    player.say("c" * 100)
+    sound = play(player, 4)
+    assert sound[160] / voice.sound("c" * 100)[160] == pytest.approx(0.25)
+    with pytest.raises(VoiceError, match="gain 9"):
+        player.volume = 9
 
 
 def test_a_sink_is_fed_at_the_pace_of_the_clock_and_stops_at_once(voice) -> None:
