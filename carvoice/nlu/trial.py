@@ -23,6 +23,8 @@ from carvoice.grammar.source import Located, error_at, read_yaml
 from carvoice.nlu.understander import Context, Understander
 from carvoice.records import Interpretation, Value
 
+_SECTIONS = frozenset(("tests", "rejected", "compounds"))
+
 
 @dataclass(frozen=True, slots=True)
 class TestCase:
@@ -68,10 +70,13 @@ def load_tests(*paths: Path) -> list[TestCase]:
 
 def _cases(file: Path) -> Iterator[TestCase]:
     document = read_yaml(file)
-    if not isinstance(document, Mapping) or not {"tests", "rejected"} & document.keys():
-        raise GrammarError("a test file must be a mapping with a list 'tests' or 'rejected'", path=file)
+    if not isinstance(document, Mapping) or not _SECTIONS & document.keys():
+        raise GrammarError(f"a test file must be a mapping with one of {sorted(_SECTIONS)}", path=file)
     for sentence in document.get("rejected") or []:
         yield _case(sentence, (), {}, file)
+    for entry in document.get("compounds") or []:
+        expected = tuple(_expected(item, file) for item in entry["intents"])
+        yield _case(entry["sentence"], expected, {}, file)
     for entry in document.get("tests") or []:
         if not isinstance(entry, Mapping) or not isinstance(entry.get("sentences"), list):
             raise GrammarError(f"a test needs 'sentences': {str(entry)[:80]}", path=file)
