@@ -165,21 +165,20 @@ static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_tr
         int32_t low = -1, high = -1;
         float left = HUGE_COST;
         for (int32_t k = above->low; k <= width; k++) {
-            if (k > above->high + 1 && left > limit) break;
+            if (k > above->high + 1 && left >= HUGE_COST) break;
             float cost = k <= above->high ? above->cell[k] + drop : HUGE_COST;
             if (k > above->low && k <= above->high + 1) {
                 float swapped = above->cell[k - 1] + substitute[phones[k - 1]];
                 if (swapped < cost) cost = swapped;
             }
             if (k > 0 && left + c->insert[phones[k - 1]] < cost) cost = left + c->insert[phones[k - 1]];
-            here->cell[k] = cost;
-            left = cost;
             if (cost <= limit && cost <= bound[k]) {
                 if (low < 0) low = k;
                 high = k;
-            } else if (low < 0) {
-                left = HUGE_COST;
+            } else {
+                cost = HUGE_COST; /* nothing grows out of it */
             }
+            here->cell[k] = left = cost;
         }
         if (low < 0) {
             node = trie->skip[node];
@@ -191,7 +190,7 @@ static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_tr
             const int32_t word = trie->word_at[w];
             if (s->wanted_word[word] != s->want) continue;
             for (int32_t k = low; k <= high; k++) {
-                if (here->cell[k] <= limit && here->cell[k] <= bound[k])
+                if (here->cell[k] < HUGE_COST)
                     add_match(s, word, from, k, here->cell[k] + (k == 0 ? trie->drop_word[word] : 0.0f));
             }
         }

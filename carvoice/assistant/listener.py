@@ -13,11 +13,9 @@ import numpy as np
 
 from carvoice.asr.endpoint import Endpoint, Endpointer
 from carvoice.asr.recognizer import RecognizerStream
-from carvoice.asr.wake import Wake, WakeStream
 from carvoice.audio import FrontEnd
-from carvoice.dialogue.events import Activated, Heard, Input, SpeechBegan, SpeechEnded
+from carvoice.dialogue.events import Heard, Input, SpeechBegan, SpeechEnded
 from carvoice.records import (
-    FRAME_SAMPLES,
     SAMPLE_RATE_HZ,
     AudioBlock,
     FloatArray,
@@ -27,8 +25,7 @@ from carvoice.records import (
 )
 from carvoice.trace import Clock
 
-_PRE_ROLL_FRAMES = 40
-_MEMORY_FRAMES = 120
+_PRE_ROLL_S = 0.4
 _FRAMES_KEPT = 200
 _ZONES = dict(enumerate((Zone.DRIVER, Zone.PASSENGER, Zone.REAR_LEFT, Zone.REAR_RIGHT)))
 
@@ -80,7 +77,6 @@ class Listener:
         endpointer: decides when a command is over.
         parser: what the words so far are to the grammar.
         post: takes the events, in order.
-        wake: spots the wake phrase; None when there is none.
         clock: monotonic seconds, for the spans only; decisions rest on the stream clock.
     """
 
@@ -91,7 +87,6 @@ class Listener:
         endpointer: Endpointer,
         parser: PrefixParser,
         post: Callable[[Input], None],
-        wake: WakeStream | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         self._front_end = front_end
@@ -99,7 +94,6 @@ class Listener:
         self._endpointer = endpointer
         self._parser = parser
         self._post = post
-        self._wake = wake
         self._clock = clock
         self._gate = SpeechGate()
         self._pre_roll: deque[tuple[FloatArray, FloatArray]] = deque()
@@ -129,17 +123,13 @@ class Listener:
             return
         self._frame_ms.append((self._clock() - started_s) * 1e3 / frames)
         self._position += len(out.asr)
-        self._remember(out.asr, out.speech)
-        sound, speech = out.asr, out.speech
-        wake = next(iter(self._wake.accept(sound)), None) if self._wake is not None else None
-        if wake is not None:
-            self._post(Activated("wake"))
         if not self._in_speech:
-            if not self._gate.update(speech):
+            self._remember(out.asr, out.speech)
+            if not self._gate.update(out.speech):
                 return
             sound, speech = self._begin()
-        elif wake is not None:  # what follows in the same breath is the command
-            sound, speech = self._restart(wake)
+        else:
+            sound, speech = out.asr, out.speech
         self._stream.accept(sound)
         self._report_partial()
         prefix_s = self._clock()
@@ -149,25 +139,18 @@ class Listener:
 
     def _begin(self) -> tuple[FloatArray, FloatArray]:
         """Open an utterance with what was heard just before."""
-        self._in_speech = True
-        self._trace_id = uuid.uuid4().hex[:16]
-        self._post(SpeechBegan())
-        return self._open(_PRE_ROLL_FRAMES)
-
-    def _open(self, frames: int) -> tuple[FloatArray, FloatArray]:
-        """Set recognizer and endpointer to the last frames that were heard; returns these."""
-        sound = np.concatenate([piece for piece, _ in self._pre_roll])[-frames * FRAME_SAMPLES :]
-        speech = np.concatenate([probabilities for _, probabilities in self._pre_roll])[-frames:]
+        sound = np.concatenate([piece for piece, _ in self._pre_roll])
+        speech = np.concatenate([probabilities for _, probabilities in self._pre_roll])
+        self._pre_roll.clear()
+        self._pre_roll_n = 0
         start_s = self.now_s - len(sound) / SAMPLE_RATE_HZ
         self._stream.reset(start_s)
         self._endpointer.reset(start_s)
+        self._in_speech = True
         self._said = ""
+        self._trace_id = uuid.uuid4().hex[:16]
+        self._post(SpeechBegan())
         return sound, speech
-
-    def _restart(self, wake: Wake) -> tuple[FloatArray, FloatArray]:
-        """Begin the utterance anew with what was heard after the wake phrase."""
-        frames = max(1, round((self.now_s - wake.end_s) * SAMPLE_RATE_HZ / FRAME_SAMPLES))
-        return self._open(frames)
 
     def _prefix(self) -> PrefixState:
         """What the words so far are, with all the sound decoded (not only what the model has let out)."""
@@ -199,6 +182,6 @@ class Listener:
 
     def _remember(self, sound: FloatArray, speech: FloatArray) -> None:
         self._pre_roll.append((sound, speech))
-        self._pre_roll_n += len(speech)
-        while self._pre_roll_n - len(self._pre_roll[0][1]) >= _MEMORY_FRAMES:
-            self._pre_roll_n -= len(self._pre_roll.popleft()[1])
+        self._pre_roll_n += len(sound)
+        while self._pre_roll_n - len(self._pre_roll[0][0]) >= _PRE_ROLL_S * SAMPLE_RATE_HZ:
+            self._pre_roll_n -= len(self._pre_roll.popleft()[0])

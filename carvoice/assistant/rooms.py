@@ -127,18 +127,14 @@ def grammar_folder(config: LanguageConfig) -> Path:
     return folder
 
 
-def grammar_paths(config: LanguageConfig) -> list[Path]:
-    """The grammar files and folders wanted."""
-    return [*((grammar_folder(config),) if config.shipped else ()), *config.grammars]
-
-
 def build_automaton(config: LanguageConfig) -> Automaton:
     """Compile the grammar, or take it from the cache.
 
     Raises:
         GrammarError: a file is missing or wrong; it names file, line and column.
     """
-    grammar = load_grammar(*grammar_paths(config), language=config.code)
+    shipped = (grammar_folder(config),) if config.shipped else ()
+    grammar = load_grammar(*shipped, *config.grammars, language=config.code)
     return compile_grammar(grammar)
 
 

@@ -14,7 +14,6 @@ def main() -> None:
     from carvoice.cli import (  # noqa: F401  (registers the commands)
         car,
         demo,
-        grammar,
         info,
         models,
         quality,

@@ -14,7 +14,7 @@ try:
 except ImportError:  # PyYAML built without libyaml
     from yaml import SafeLoader as _Loader  # type: ignore[assignment]
 
-MAX_NODES = 300_000
+MAX_NODES = 150_000
 
 
 class Located(str):

@@ -30,9 +30,9 @@ class Evidence:
 
 
 MAX_MARGIN = 4.0
-NAMES = ("cost per phone", "cost", "margin", "skipped", "told", "short")
-BIAS = 1.79
-WEIGHTS = (-2.99, -0.2, 0.41, -2.07, -3.49, -0.35)
+NAMES = ("cost per phone", "cost per root of phones", "margin", "skipped", "told")
+BIAS = 1.67
+WEIGHTS = (-1.1, -1.28, 0.42, -2.35, -3.35)
 
 
 def features(evidence: Evidence) -> tuple[float, ...]:
@@ -40,11 +40,10 @@ def features(evidence: Evidence) -> tuple[float, ...]:
     phones = max(1, evidence.phones)
     return (
         evidence.cost / phones,
-        evidence.cost,
+        evidence.cost / math.sqrt(phones),
         min(evidence.margin, MAX_MARGIN),
         evidence.skipped,
         float(evidence.told),
-        1.0 / phones,
     )
 
 

@@ -54,7 +54,7 @@ class SearchSettings:
     word_limit_base: float = 4.0
     word_limit_slope: float = 1.0
     beam: float = 3.0
-    word_beam: float = 3.0
+    word_beam: float = 1.5
     drop_word: float = 1.5
     wildcard: float = 2.0
     wildcard_word: float = 0.3

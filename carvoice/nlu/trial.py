@@ -5,10 +5,13 @@ A test file is YAML beside the grammar (``tests/*.yaml``)::
     tests:
       - intent: {name: WindowOpen, slots: {zone: driver}}
         sentences: [open the driver's window]
+    compounds:
+      - sentence: open the window and call mom
+        intents: [{name: WindowOpen}, {name: PhoneCall, slots: {contact: mom}}]
     rejected:
       - did you open the window yesterday
 
-``intent`` may be a list, for compound commands; ``context`` gives ``requires_context`` its values.
+``context`` gives ``requires_context`` its values.
 """
 
 from __future__ import annotations
@@ -22,8 +25,6 @@ from carvoice.errors import GrammarError
 from carvoice.grammar.source import Located, error_at, read_yaml
 from carvoice.nlu.understander import Context, Understander
 from carvoice.records import Interpretation, Value
-
-_SECTIONS = frozenset(("tests", "rejected", "compounds"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +71,19 @@ def load_tests(*paths: Path) -> list[TestCase]:
 
 def _cases(file: Path) -> Iterator[TestCase]:
     document = read_yaml(file)
-    if not isinstance(document, Mapping) or not _SECTIONS & document.keys():
-        raise GrammarError(f"a test file must be a mapping with one of {sorted(_SECTIONS)}", path=file)
+    if not isinstance(document, Mapping) or not {"tests", "compounds", "rejected"} & document.keys():
+        raise GrammarError("a test file needs a list 'tests', 'compounds' or 'rejected'", path=file)
+    for entry in document.get("compounds") or []:
+        if not isinstance(entry, Mapping) or "sentence" not in entry or not entry.get("intents"):
+            raise GrammarError(f"a compound needs 'sentence' and 'intents': {str(entry)[:80]}", path=file)
+        expected = tuple(_expected(item, file) for item in entry["intents"])
+        yield _case(entry["sentence"], expected, entry.get("context") or {}, file)
     for sentence in document.get("rejected") or []:
         yield _case(sentence, (), {}, file)
-    for entry in document.get("compounds") or []:
-        expected = tuple(_expected(item, file) for item in entry["intents"])
-        yield _case(entry["sentence"], expected, {}, file)
     for entry in document.get("tests") or []:
         if not isinstance(entry, Mapping) or not isinstance(entry.get("sentences"), list):
             raise GrammarError(f"a test needs 'sentences': {str(entry)[:80]}", path=file)
-        intents = entry.get("intent") or []
-        if not isinstance(intents, list):
-            intents = [intents]
-        expected = tuple(_expected(item, file) for item in intents)
+        expected = (_expected(entry["intent"], file),) if entry.get("intent") else ()
         for sentence in entry["sentences"]:
             yield _case(sentence, expected, entry.get("context") or {}, file)
 

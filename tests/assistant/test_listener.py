@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from carvoice.asr.endpoint import Endpointer
-from carvoice.asr.wake import Wake
 from carvoice.assistant.listener import Listener, SpeechGate
-from carvoice.dialogue.events import Activated, Heard, SpeechBegan, SpeechEnded
+from carvoice.dialogue.events import Heard, SpeechBegan, SpeechEnded
 from carvoice.records import AudioBlock, Hypothesis, PrefixState, Zone
 
 FRAME = 160
@@ -67,22 +66,9 @@ class Parser:
         return self.state
 
 
-class WakeAt:
-    """Hears the wake phrase between two moments, 0.3 s later."""
-
-    def __init__(self, start_s, end_s):
-        self.wake = Wake("hey car", -0.5, start_s, end_s)
-        self.now = 0
-
-    def accept(self, samples):
-        due = (self.wake.end_s + 0.3) * 16_000
-        before, self.now = self.now, self.now + len(samples)
-        return [self.wake] if before < due <= self.now else []
-
-
-def listen(sound, state=PrefixState.FINAL, block=320, wake=None):
+def listen(sound, state=PrefixState.FINAL, block=320):
     posted, stream = [], Stream()
-    listener = Listener(FrontEnd(), stream, Endpointer(), Parser(state), posted.append, wake, lambda: 0.0)
+    listener = Listener(FrontEnd(), stream, Endpointer(), Parser(state), posted.append, clock=lambda: 0.0)
     for start in range(0, len(sound), block):
         listener.hear(AudioBlock(sound[start : start + block], start / 16_000))
     return posted, stream
@@ -151,15 +137,6 @@ def test_silence_costs_no_recognition():
     posted, stream = listen(silence(10))
     assert posted == []
     assert len(stream.sound) == 0
-
-
-def test_the_command_begins_after_the_wake_phrase():
-    sound = np.concatenate([silence(1), speech(1.6), silence(1)])  # 0.6 s wake phrase, 1 s command
-    posted, stream = listen(sound, wake=WakeAt(1.0, 1.6))
-    assert any(isinstance(event, Activated) for event in posted)
-    assert stream.start_s == pytest.approx(1.6, abs=0.011)
-    assert np.count_nonzero(stream.finished[0]) == 16_000
-    assert posted[-1].hypothesis.text == "word word word word word"
 
 
 def test_gate_needs_enough_frames_within_its_window():

@@ -177,7 +177,7 @@ static void fuzz_align(void) {
 }
 
 int main(void) {
-    for (int32_t round = 0; round < 500; round++) {
+    for (int32_t round = 0; round < 200; round++) {
         seed = (uint32_t)round * 2654435761u + 12345u;
         fuzz_matcher();
         fuzz_align();

@@ -75,7 +75,7 @@ def check(document, text):
 
 
 @given(grammars, st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_agrees_on_sampled_sentences(intents, data):
     document = {**COMMON, "intents": intents}
     sampled = sample_intents(Intents.from_dict(document), max_sentences_per_intent=40)
