@@ -69,7 +69,12 @@ class Assistant:
             self.vehicle = rooms.build_vehicle(config.vehicle, stack)
             replies = Replies.load(rooms.grammar_folder(config.language) / "replies.yaml")
             manual = rooms.car_path(config.vehicle).parent / "manual"
-            self.answerer: Answerer = build_answerer(config.llm, manual, replies.system("no_language_model"))
+            self.answerer: Answerer = build_answerer(
+                config.llm,
+                manual,
+                replies.system("no_language_model"),
+                rooms.grammar_folder(config.language) if config.language.shipped else None,
+            )
             stack.callback(self.answerer.close)
             voice = rooms.build_voice(config.tts) if aloud else None
             self.player: Player | None = None

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from carvoice.config import LlmConfig, RemoteConfig
 from carvoice.errors import ConfigError
-from carvoice.llm import Answerer
+from carvoice.grammar import load_grammar
+from carvoice.llm import Answerer, IntentTool
 from carvoice.llm.build import AnswerSettings
 from carvoice.llm.build import build_answerer as build_tiers
+from carvoice.llm.grammar_tools import tools_from_grammar
 from carvoice.llm.remote import Deployment
 from carvoice.llm.tiered import UNAVAILABLE
 from carvoice.modelstore import ModelStore
@@ -18,11 +20,12 @@ from carvoice.modelstore import ModelStore
 _REMOTES = "remotes"  # one group: the routing strategy chooses among all of them
 
 
-def build_answerer(config: LlmConfig, manual: Path, no_model: str) -> Answerer:
+def build_answerer(config: LlmConfig, manual: Path, no_model: str, grammar: Path | None = None) -> Answerer:
     """The answerer.
 
     Args:
         config: the tiers wanted.
+        grammar: folder of the grammar whose intents a remote with the tag "tools" may propose.
         manual: the owner's manual of the car, used when none is configured and it is there.
         no_model: said when a question needs a language model and none is configured.
 
@@ -37,6 +40,7 @@ def build_answerer(config: LlmConfig, manual: Path, no_model: str) -> Answerer:
         model=model,
         threads=config.threads,
         state_folder=_state_folder(),
+        tools=_tools(config, grammar),
         remotes=tuple(_deployment(remote) for remote in config.remotes),
         routing_strategy=config.routing,
         max_tokens=config.max_tokens,
@@ -78,6 +82,13 @@ def find_gguf(config: LlmConfig) -> Path | None:
     if not can_run:
         raise ConfigError("llm.model needs llama-cpp-python: pip install 'carvoice[llm]'")
     return path
+
+
+def _tools(config: LlmConfig, grammar: Path | None) -> tuple[IntentTool, ...]:
+    """What a model may propose; read only if there is one that can."""
+    if grammar is None or not any("tools" in remote.tags for remote in config.remotes):
+        return ()
+    return tools_from_grammar(load_grammar(grammar))
 
 
 def _state_folder() -> Path:

@@ -27,7 +27,8 @@ class AnswerSettings:
         n_ctx: its context in tokens.
         threads: its compute threads.
         state_folder: where its warm prompt state is saved, None for nowhere.
-        tools: intents the local model may propose; each lengthens its system prompt.
+        tools: intents that remotes with the tag "tools" may propose.
+        local_tools: intents the local model may propose; each lengthens its system prompt.
         remotes: OpenAI-compatible deployments, in order of preference.
         routing_strategy: see :class:`~carvoice.llm.router.RouterSettings`.
         fallbacks: group to groups.
@@ -48,6 +49,7 @@ class AnswerSettings:
     threads: int = 2
     state_folder: Path | None = None
     tools: Sequence[IntentTool] = ()
+    local_tools: Sequence[IntentTool] = ()
     remotes: Sequence[Deployment] = ()
     routing_strategy: str = "latency-based-routing"
     fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -90,7 +92,7 @@ def build_answerer(settings: AnswerSettings) -> TieredAnswerer:
                     state_folder=settings.state_folder,
                 ),
                 system,
-                settings.tools,
+                settings.local_tools,
                 LocalLimits(
                     first_token_s=settings.first_token_timeout_s,
                     total_s=settings.total_timeout_s,
@@ -113,4 +115,4 @@ def build_answerer(settings: AnswerSettings) -> TieredAnswerer:
         )
         tiers.append(Router(settings.remotes, system, router))
     learn = cache.learn if cache is not None else None
-    return TieredAnswerer(tiers, learn=learn, unavailable=settings.unavailable)
+    return TieredAnswerer(tiers, learn=learn, unavailable=settings.unavailable, tools=settings.tools)

@@ -20,7 +20,7 @@ from carvoice.errors import AnswerError, ModelError
 from carvoice.llm.answer import AnswerContext, Cancel, Draft, IntentTool
 from carvoice.llm.engine import EngineReport, EngineSettings
 from carvoice.llm.prompt import build_messages
-from carvoice.llm.sentences import sound_sentences
+from carvoice.llm.sentences import CutShort, sound_sentences
 from carvoice.llm.tools import call_schema, proposal
 
 _log = logging.getLogger(__name__)
@@ -181,6 +181,8 @@ class LocalTier:
                         draft.proposals.append(_proposal(call, offered))
                     elif event["reason"] == "time":
                         raise AnswerError(f"not finished after {self._limits.total_s:g} s")
+                    elif event["reason"] == "length":
+                        raise CutShort("token limit")
                     return
                 deadline_s = self._clock() + self._limits.stall_s
                 if draft.first_token_s is None:

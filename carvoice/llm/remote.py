@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from carvoice.errors import AnswerError
 from carvoice.llm.answer import Cancel, Draft, IntentTool
 from carvoice.llm.prompt import Message
+from carvoice.llm.sentences import CutShort
 from carvoice.llm.tools import openai_tools, proposal
 
 if TYPE_CHECKING:
@@ -151,6 +152,8 @@ def stream_remote(
                 raise _classified(piece) from piece
             if piece is None:
                 _finish(reader, tools, draft, deployment, said)
+                if reader.finish_reason == "length" and said:
+                    raise CutShort("token limit")
                 return
             if piece:
                 if draft.first_token_s is None:
@@ -177,6 +180,7 @@ class _Reader:
         self.pieces: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
         self.calls: dict[int, list[str]] = {}
         self.usage: Any = None
+        self.finish_reason = ""
         self._response: Any = None
         self._abandoned = threading.Event()
         request: dict[str, Any] = {
@@ -203,32 +207,31 @@ class _Reader:
         try:
             stream = client.chat.completions.create(**request)
             self._response = stream.response
-            finished = False
             for chunk in stream:
                 if self._abandoned.is_set():
                     stream.close()
                     return
-                finished |= self._take(chunk)
-            if not finished:
+                self._take(chunk)
+            if not self.finish_reason:
                 raise ConnectionError("the stream ended without a finish_reason: it was cut")
             self._response = None  # ended well: the connection goes back to the pool
             self.pieces.put(None)
         except Exception as error:  # whatever a broken server makes the client raise is that server's failure
             self.pieces.put(error)
 
-    def _take(self, chunk: Any) -> bool:
-        """Note one chunk; True if it says that the answer is complete."""
+    def _take(self, chunk: Any) -> None:
+        """Note one chunk."""
         if getattr(chunk, "usage", None) is not None:
             self.usage = chunk.usage
         if not chunk.choices:
-            return False
+            return
         choice = chunk.choices[0]
         for call in choice.delta.tool_calls or ():
             name_and_arguments = self.calls.setdefault(call.index, ["", ""])
             name_and_arguments[0] += call.function.name or ""
             name_and_arguments[1] += call.function.arguments or ""
         self.pieces.put(choice.delta.content or "")
-        return choice.finish_reason is not None
+        self.finish_reason = choice.finish_reason or self.finish_reason
 
 
 def _finish(
@@ -271,7 +274,7 @@ def _classified(error: Exception) -> RemoteError:
             return RemoteError(f"status {status}; check api_key, model and base_url", retry_after_s=60.0)
         return RemoteError(f"status {status}", our_fault=status in (400, 413, 422))
     if isinstance(error, openai.APITimeoutError):
-        return RemoteError("timed out")
+        return RemoteError("no token within the time limit")
     if isinstance(error, openai.APIConnectionError):
         return RemoteError(f"no connection: {error.__cause__ or error}")
     return RemoteError(f"{type(error).__name__}: {error}")

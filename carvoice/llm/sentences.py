@@ -15,6 +15,10 @@ _RUBBISH = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffd]|<!doctype|<html|<body|<\|
 _LONGEST = 400  # characters: a model that never ends a sentence must still be heard
 
 
+class CutShort(AnswerError):  # noqa: N818 (an end, not an error)
+    """The model reached its token limit: its last sentence is not whole. Not a failure of the tier."""
+
+
 def split_sentences(text: str) -> list[str]:
     """Cut finished text into sentences; joined with spaces they give the text back, spacing aside."""
     return list(whole_sentences([text]))
@@ -23,15 +27,22 @@ def split_sentences(text: str) -> list[str]:
 def whole_sentences(pieces: Iterable[str]) -> Iterator[str]:
     """Yield each sentence as soon as the text after it proves that it has ended; the rest at the end.
 
-    If ``pieces`` raises, the unfinished sentence is dropped and the exception goes on to the caller.
+    If ``pieces`` raises, the unfinished sentence is dropped and the exception goes on to the caller; only
+    :class:`CutShort` ends here, and the unfinished sentence is then kept if it is the only one.
     """
     held = ""
-    for piece in pieces:
-        held += piece
-        while (cut := _boundary(held)) is not None:
-            sentence, held = held[:cut].strip(), held[cut:]
-            if sentence:
-                yield sentence
+    said = False
+    try:
+        for piece in pieces:
+            held += piece
+            while (cut := _boundary(held)) is not None:
+                sentence, held = held[:cut].strip(), held[cut:]
+                if sentence:
+                    said = True
+                    yield sentence
+    except CutShort:
+        if said:
+            return
     if held.strip():
         yield held.strip()
 

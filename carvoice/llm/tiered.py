@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from threading import Event
 
 from carvoice.errors import AnswerError
-from carvoice.llm.answer import AnswerContext, Cancel, Draft, Tier
+from carvoice.llm.answer import AnswerContext, Cancel, Draft, IntentTool, Tier
 from carvoice.llm.sentences import whole_sentences
 from carvoice.records import AnswerRecord, Interpretation
 
@@ -33,6 +34,7 @@ class TieredAnswerer:
         learn: called after an answer that a model gave whole and without proposing actions.
         unavailable: said when no tier knows an answer.
         failed: said when tiers tried and all broke down.
+        tools: offered with every question whose context offers none of its own.
         clock: monotonic seconds.
     """
 
@@ -42,12 +44,14 @@ class TieredAnswerer:
         learn: Learner | None = None,
         unavailable: str = UNAVAILABLE,
         failed: str = FAILED,
+        tools: Sequence[IntentTool] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tiers = tuple(tiers)
         self._learn = learn
         self._unavailable = unavailable
         self._failed = failed
+        self._tools = tuple(tools)
         self._clock = clock
 
     @property
@@ -59,7 +63,10 @@ class TieredAnswerer:
         self, question: str, context: AnswerContext | None = None, cancel: Cancel | None = None
     ) -> TieredStream:
         """Begin an answer; the work is done in the thread that iterates the stream."""
-        return TieredStream(self, question, context or AnswerContext(), cancel or Event())
+        context = context or AnswerContext()
+        if not context.tools:
+            context = replace(context, tools=self._tools)
+        return TieredStream(self, question, context, cancel or Event())
 
     def close(self) -> None:
         """Close every tier."""

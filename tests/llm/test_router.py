@@ -78,6 +78,18 @@ def test_an_answer_with_its_costs(serve) -> None:
     assert "tools" not in request
 
 
+def test_an_answer_at_its_token_limit_ends_with_a_whole_sentence(serve) -> None:
+    def runs_out(handler, body) -> None:
+        handler.start_stream()
+        handler.event({"content": "Rain is water. It fal"})
+        handler.event({}, "length")
+        handler.end_stream()
+
+    sentences, record, _ = ask(router(serve(runs_out)))
+    assert sentences == ["Rain is water."]
+    assert (record.outcome, record.fallbacks) == ("answered", ())
+
+
 def closed_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carvoice.llm.sentences import split_sentences, whole_sentences
+from carvoice.llm.sentences import CutShort, split_sentences, whole_sentences
 
 
 def test_a_sentence_comes_as_soon_as_the_next_begins() -> None:
@@ -75,3 +75,15 @@ def test_chunking_changes_nothing_and_loses_nothing(text: str, size: int) -> Non
     pieces = [text[i : i + size] for i in range(0, len(text), size)]
     assert list(whole_sentences(pieces)) == split_sentences(text)
     assert "".join(" ".join(split_sentences(text)).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [("One. Two and", ["One."]), ("One and", ["One and"]), ("One. Two. ", ["One.", "Two."])],
+)
+def test_an_answer_that_reached_its_limit_ends_with_a_whole_sentence(text: str, spoken: list[str]) -> None:
+    def pieces():
+        yield text
+        raise CutShort("token limit")
+
+    assert list(whole_sentences(pieces())) == spoken
