@@ -11,9 +11,9 @@ import pytest
 from conftest import getting, setting
 
 import carvoice
-from carvoice.records import Action, ActionKind, Decision
-from carvoice.vehicle.gate import DeniedError, Gate
-from carvoice.vehicle.policy import Policy
+from carvoice.records import Action, ActionKind, Decision, Verdict
+from carvoice.vehicle.gate import DeniedError, Gate, inspect
+from carvoice.vehicle.policy import Condition, Policy
 
 TEMP = "Vehicle.Cabin.HVAC.Station.Row1.Driver.Temperature"
 WINDOW = "Vehicle.Cabin.Door.Row1.DriverSide.Window.Position"
@@ -265,13 +265,13 @@ def test_only_the_gate_calls_send_in_the_source():
 
 def test_every_frame_an_action_causes_comes_from_the_gate(rig, monkeypatch):
     """Perform everything the demo car can do and look at who called ``send`` on our bus."""
-    import inspect
+    import inspect as python_inspect
 
     callers = set()
     original = rig.ours.raw.send
 
     def spy(msg, timeout=None):
-        callers.add((Path(inspect.stack()[1].filename).name, inspect.stack()[1].function))
+        callers.add((Path(python_inspect.stack()[1].filename).name, python_inspect.stack()[1].function))
         original(msg, timeout)
 
     monkeypatch.setattr(rig.ours.raw, "send", spy)
@@ -281,3 +281,111 @@ def test_every_frame_an_action_causes_comes_from_the_gate(rig, monkeypatch):
             rig.actuator.perform(setting(node.path, value), confirmed=True)
             rig.pass_time(0.4)
     assert callers == {("gate.py", "_transmit")}
+
+
+# ---- at the very edge ---------------------------------------------------------------------------------
+
+
+def small_gate(car, clock, path, text):
+    path.write_text('[[allow]]\nid = "a"\npaths = ["Vehicle.**"]\n' + text)
+    return Gate(car, Policy.load(path, car), clock)
+
+
+def test_a_reading_is_fresh_up_to_and_including_its_maximum_age(desk, car, tmp_path):
+    gate = small_gate(
+        car,
+        desk.clock,
+        tmp_path / "r.toml",
+        '[[rule]]\nid = "r"\npaths = ["Vehicle.**"]\nreason = "x"\n'
+        'require = [{ path = "Vehicle.Speed", max_age_s = 0.5 }]\n',
+    )
+    desk.clock.now_s += 0.5
+    assert gate.check(setting(TEMP, 20.0), desk.state, 0.0).rule == "a"
+    desk.clock.now_s += 0.25
+    assert gate.check(setting(TEMP, 20.0), desk.state, 0.0).rule == "r"
+
+
+def test_staying_is_not_falling_and_a_stale_value_may_be(desk, car, tmp_path):
+    gate = small_gate(
+        car,
+        desk.clock,
+        tmp_path / "r.toml",
+        '[[rule]]\nid = "r"\npaths = ["Vehicle.**"]\nwhen = { falling = true }\nreason = "x"\n',
+    )
+    assert gate.check(setting(TEMP, 21.0), desk.state, 0.0).rule == "a"
+    assert gate.check(setting(TEMP, 20.5), desk.state, 0.0).rule == "r"
+    desk.clock.now_s += 1.0
+    assert gate.check(setting(TEMP, 21.0), desk.state, 0.0).rule == "a"
+    desk.clock.now_s += 0.25
+    assert gate.check(setting(TEMP, 28.0), desk.state, 0.0).rule == "r"
+
+
+def test_a_rate_looks_at_the_oldest_of_its_frames_and_ends_on_time(desk, car, tmp_path):
+    gate = small_gate(
+        car,
+        desk.clock,
+        tmp_path / "r.toml",
+        '[[rate]]\nid = "r"\npaths = ["Vehicle.**"]\nmax = 2\nper_s = 4\nreason = "Slowly."\n',
+    )
+    bus = RecordingBus()
+    for seconds in (0, 2):
+        desk.clock.now_s = 1000.0 + seconds
+        gate.send(bus, setting(TEMP, 20.0), desk.state)
+    verdict = gate.check(setting(TEMP, 20.0), desk.state, 1003.75)
+    assert verdict == Verdict(Decision.DENY, "r", "Slowly.")
+    assert gate.check(setting(TEMP, 20.0), desk.state, 1004.0).rule == "a"
+
+
+def test_a_missing_feature_is_a_no(desk, car, policy):
+    condition = Condition(feature="wings")
+    assert desk.gate.holds(condition, setting(TEMP, 20.0), desk.state) is False
+
+
+def test_a_yes_reaches_the_second_judgement(desk):
+    bus = RecordingBus()
+    trunk = setting("Vehicle.Body.Trunk.Rear.IsOpen", True)
+    with pytest.raises(DeniedError):
+        desk.gate.send(bus, trunk, desk.state, confirmed=False)
+    assert desk.gate.send(bus, trunk, desk.state, confirmed=True).name == "HU_DoorReq"
+    passed = []
+    desk.gate.pass_on(passed.append, trunk, desk.state, confirmed=True)
+    assert passed == [trunk]
+
+
+def test_what_the_driver_is_told_to_do_with_the_frame(desk):
+    class Strict(RecordingBus):
+        def send(self, msg, timeout=None):
+            assert timeout == 0.05
+            super().send(msg, timeout)
+
+    bus = Strict()
+    record = desk.gate.send(bus, setting(SEAT, 67), desk.state)
+    (frame,) = bus.frames
+    assert (frame.bitrate_switch, frame.is_rx) == (True, False)
+    assert (record.timestamp_s, record.trace_id, record.is_fd) == (desk.clock(), "", True)
+    desk.gate.send(bus, setting(TEMP, 20.0), desk.state)
+    assert bus.frames[1].bitrate_switch is False
+
+
+def test_refusals_of_the_frame_check_are_denials_with_a_reason(car):
+    codec = car.messages["HU_ClimateReq"]
+    protected = car.messages["HU_WindowReq"]
+    cases = [
+        (codec, None, {"HU_TempSetDrvReq": 42}, codec.encode_bits({"HU_TempSetDrvReq": 43}),
+         "frame-value: HU_TempSetDrvReq would be sent as 43, not 42"),
+        (codec, None, {}, codec.encode_bits({"HU_TempSetPasReq": 43}),
+         "frame-other: HU_TempSetPasReq would be sent along as 43"),
+        (protected, car.protection["HU_WindowReq"], {}, b"\x01" + protected.encode_bits({})[1:],
+         "frame-crc: HU_WindowReq would be sent with a wrong checksum"),
+    ]  # fmt: skip
+    for which, protection, wanted, data, text in cases:
+        with pytest.raises(DeniedError) as denied:
+            inspect(which, protection, wanted, data)
+        assert str(denied.value) == text
+        assert denied.value.verdict.decision is Decision.DENY
+
+
+def test_a_get_is_nothing_to_send(desk):
+    with pytest.raises(DeniedError) as denied:
+        desk.gate.send(RecordingBus(), getting(TEMP), desk.state)
+    assert denied.value.verdict == Verdict(Decision.DENY, "not-a-set", "There is nothing to send.")

@@ -7,7 +7,7 @@ from conftest import DEMO, setting
 
 from carvoice.errors import CarError
 from carvoice.records import Decision, Zone
-from carvoice.vehicle.policy import Policy
+from carvoice.vehicle.policy import Condition, Policy, Range, When
 
 SPEED = "Vehicle.Speed"
 DRIVER_WINDOW = "Vehicle.Cabin.Door.Row1.DriverSide.Window.Position"
@@ -226,3 +226,105 @@ def test_missing_policy_file(tmp_path, car):
 
 def test_the_demo_policy_lies_beside_the_car(car):
     assert car.rules_path == DEMO.parent / "rules.toml"
+
+
+EVERYTHING = """
+[defaults]
+max_age_s = 0.7
+denied = "No way."
+
+[[allow]]
+id = "front"
+paths = ["Vehicle.Cabin.**"]
+zones = ["driver", "unknown"]
+sources = ["grammar"]
+
+[[rule]]
+id = "roof"
+paths = ["Vehicle.Cabin.Sunroof.Position"]
+when = { min = 1, max = 50, in = [10, 20], falling = true, zones = ["passenger"], sources = ["llm"] }
+require = [
+    { path = "Vehicle.Speed", min = 2, max = 5, in = [3.0], max_age_s = 0.2 },
+    { path = "$self" },
+    { feature = "shade" },
+]
+effect = "confirm"
+reason = "Mind the wind."
+
+[[rate]]
+id = "once"
+paths = ["Vehicle.Cabin.Sunroof.*"]
+max = 1
+per_s = 0.5
+
+[[companion]]
+id = "fan"
+paths = ["Vehicle.Cabin.HVAC.*"]
+set = { path = "Vehicle.Cabin.HVAC.Station.Row1.Driver.FanSpeed", at_least = 20 }
+
+[[companion]]
+id = "air"
+paths = ["Vehicle.Cabin.HVAC.*"]
+when = { in = [true] }
+set = { path = "Vehicle.Cabin.HVAC.Station.Row1.Driver.AirDistribution", value = "UP" }
+"""
+
+
+def test_every_field_of_a_policy_file_is_read(tmp_path, car):
+    path = tmp_path / "rules.toml"
+    path.write_text(EVERYTHING)
+    policy = Policy.load(path, car)
+    assert (policy.path, policy.max_age_s, policy.denied) == (path, 0.7, "No way.")
+    assert policy.lines == {"front": 7, "roof": 13, "once": 25, "fan": 31, "air": 36}
+    (allow,) = policy.allow
+    assert (allow.id, allow.paths.patterns) == ("front", ("Vehicle.Cabin.**",))
+    assert (allow.zones, allow.sources) == ((Zone.DRIVER, Zone.UNKNOWN), ("grammar",))
+    (rule,) = policy.rules
+    assert (rule.id, rule.effect, rule.reason) == ("roof", Decision.CONFIRM, "Mind the wind.")
+    assert rule.when == When(Range(1, 50, (10, 20)), True, (Zone.PASSENGER,), ("llm",))
+    assert rule.require == (
+        Condition("Vehicle.Speed", Range(2, 5, (3.0,)), 0.2),
+        Condition("$self", Range(), 0.7),
+        Condition(feature="shade"),
+    )
+    (rate,) = policy.rates
+    assert (rate.id, rate.max, rate.per_s, rate.reason) == ("once", 1, 0.5, "No way.")
+    fan, air = policy.companions
+    assert (fan.id, fan.path.rsplit(".", 1)[1], fan.value, fan.at_least) == ("fan", "FanSpeed", None, 20)
+    assert (air.id, air.value, air.at_least) == ("air", "UP", None)
+    assert (fan.when, air.when) == (When(), When(Range(values=(True,))))
+    assert fan.paths.match("Vehicle.Cabin.HVAC.IsSyncActive")
+    assert not fan.paths.match("Vehicle.Cabin.HVAC.Station.Row1.Driver.FanSpeed")
+
+
+def test_defaults_and_own_reasons(tmp_path, car):
+    path = tmp_path / "rules.toml"
+    path.write_text(
+        '[[rate]]\nid = "r"\npaths = ["Vehicle.Speed"]\nmax = 3\nper_s = 2\nreason = "Slowly."\n'
+        '[[rule]]\nid = "q"\npaths = ["Vehicle.Speed"]\nrequire = [{ path = "$self" }]\nreason = "x"\n'
+    )
+    policy = Policy.load(path, car)
+    assert (policy.max_age_s, policy.denied) == (1.0, "I'm not allowed to do that.")
+    assert policy.rates[0].reason == "Slowly."
+    assert policy.rules[0].effect is Decision.DENY
+    assert policy.rules[0].require[0].max_age_s == 1.0
+
+
+@pytest.mark.parametrize(
+    ("limits", "value", "holds"),
+    [
+        (Range(), "anything", True),
+        (Range(1, 3), 1, True),
+        (Range(1, 3), 3, True),
+        (Range(1, 3), 0.99, False),
+        (Range(1, 3), 3.01, False),
+        (Range(minimum=1), 99, True),
+        (Range(maximum=1), 2, False),
+        (Range(1, 3), "2", False),
+        (Range(values=("A", "B")), "B", True),
+        (Range(values=("A", "B")), "C", False),
+        (Range(1, 3, (2, 5)), 5, False),
+    ],
+)
+def test_ranges(limits, value, holds):
+    assert limits.holds(value) is holds
