@@ -1,8 +1,8 @@
 """Measure an exported model the way it runs: streaming in sherpa-onnx, decoded by a grammar.
 
-Commands: `python -m training.evaluate MODEL_DIR coffee SHARED/speech/coffee-dev`, `... digits
-SHARED/speech/digits-dev`, `... shards FOLDER --grammar grammars/en`; `--snr 24,18,12,6,0` adds simulated
-cabin noise. Prints one line a condition; `--json FILE` keeps the numbers.
+Commands: `python -m training.evaluate MODEL_DIR coffee SHARED/speech/coffee-dev`,
+`... digits SHARED/speech/digits-dev`, `... shards FOLDER --grammar grammars/en`, `... phones FOLDER`;
+`--snr 24,18,12,6,0` adds simulated cabin noise. Prints one line a condition; `--json FILE` keeps the numbers.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 import sherpa_onnx
 import soundfile
 import yaml
+from rapidfuzz.distance import Levenshtein
 
 from carvoice.grammar import compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
@@ -293,19 +294,36 @@ def measure(
     return Score(condition, len(recordings), accepted, exact, nothing, spent / max(heard, 1e-9))
 
 
+def phone_error_rate(recognizer: Any, folder: Path, limit: int = 200) -> float:
+    """Return the phone error rate of free decoding, no grammar, over the first `limit` utterances."""
+    errors = total = 0
+    utterances = [item for table in tables(folder) for item in Shard.load(table).items()]
+    for entry, data in utterances[:limit]:
+        samples = np.pad(data.astype(np.float32) / 32768 * 0.4, (4800, 1600))
+        heard = list(recognize(recognizer, samples).tokens)
+        spoken = entry.phones.split()
+        errors += Levenshtein.distance(spoken, heard)
+        total += len(spoken)
+    return errors / max(total, 1)
+
+
 def main() -> None:
     """Measure the conditions asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", type=Path)
-    parser.add_argument("test", choices=("coffee", "digits", "shards"))
+    parser.add_argument("test", choices=("coffee", "digits", "shards", "phones"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--grammar", type=Path, help="grammar of the shards")
     parser.add_argument("--snr", default="", help="comma-separated dB; always after clean")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
+    if arguments.test == "phones":
+        rate = phone_error_rate(load_recognizer(arguments.model), arguments.folder)
+        print(f"phone error rate {100 * rate:.1f} %")
+        return
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "graph.fst"
         if arguments.test == "digits":

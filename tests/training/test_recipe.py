@@ -19,7 +19,7 @@ from training import features as features_module
 from training import noise
 from training.batches import Corpus, RowMaker, level, warp
 from training.checkpoints import load_average
-from training.export import INPUTS, export
+from training.export import export
 from training.model import AcousticModel, ModelSettings, StreamState
 from training.numerals import spoken
 from training.phones import LABELS, from_festival, from_ipa
@@ -85,17 +85,17 @@ def test_toy_run_end_to_end(tmp_path: Path) -> None:
 
 
 def run_onnx(path: Path, frames: np.ndarray, chunk: int) -> np.ndarray:
+    """Stream features through an exported model, every state starting at zero, as sherpa-onnx does."""
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    shapes = {i.name: [1 if isinstance(d, str) else d for d in i.shape] for i in session.get_inputs()}
-    caches = [np.zeros(shapes[INPUTS[2]], np.float32), np.zeros(shapes[INPUTS[3]], np.float32)]
-    length = np.zeros(1, np.int64)
+    names = [output.name for output in session.get_outputs()]
+    kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+    states = {i.name: np.zeros(i.shape, kinds[i.type]) for i in session.get_inputs() if i.name != "x"}
     outputs = []
     for start in range(0, len(frames), chunk):
-        piece = frames[None, start : start + chunk].transpose(0, 2, 1).copy()
-        values = [piece, np.array([chunk]), *caches, length]
-        scores, _, *rest = session.run(None, dict(zip(INPUTS, values, strict=True)))
-        caches, length = rest[:2], rest[2]
-        outputs.append(scores[0])
+        found = session.run(None, {"x": frames[None, start : start + chunk], **states})
+        scores = dict(zip(names, found, strict=True))
+        states = {name: scores[f"new_{name}"] for name in states}
+        outputs.append(scores["log_probs"][0])
     return np.concatenate(outputs)
 
 
@@ -215,7 +215,8 @@ def test_numbers_are_spoken(number: float, words: str) -> None:
 
 def test_templates_expand_to_their_sentences(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(
-        "language: en\nlists:\n  n: {range: {from: 1, to: 2}}\n  side: {values: [left, {in: right, out: r}]}\n"
+        "language: en\nlists:\n  n: {range: {from: 1, to: 2}}\n"
+        "  side: {values: [left, {in: right, out: r}]}\n"
         "expansion_rules:\n  go: '(turn|go)'\n"
         "intents:\n  Turn:\n    data:\n      - sentences: ['<go> [very] {side:s}', '(a;b) {n} {3..4:x}']\n",
         encoding="utf-8",
