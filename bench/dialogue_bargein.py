@@ -32,12 +32,11 @@ from carvoice.dialogue import (
     Heard,
     Interrupted,
     Replies,
-    TurnEnded,
     Understood,
     load_acts,
     playback_to,
 )
-from carvoice.dialogue.events import Activated, SpeechBegan, State
+from carvoice.dialogue.events import Activated, State
 from carvoice.records import Hypothesis, Zone
 from carvoice.resources import data_path
 from carvoice.tts import CachedVoice, EspeakVoice, Player
@@ -63,9 +62,7 @@ class Cabin:
     noise: np.ndarray | None
     volume: float = 0.8
     understood: list = field(default_factory=list)
-    false: int = 0
     lost: int = 0
-    turns: int = 0
 
     def __post_init__(self) -> None:
         self.air = VirtualCabin(BLOCK, self.noise, seed=3)
@@ -74,6 +71,8 @@ class Cabin:
         self.air.loudspeaker = self._pull
         self.last_audible_s = 0.0
         self.pauses = 0
+        hold = self.player.pause
+        self.player.pause = lambda: (hold(), setattr(self, "pauses", self.pauses + 1))
         self.dialogue = Dialogue(
             understander=self.ears.understander, planner=Car(), gate=None, actuator=None, state=None,
             replies=Replies.load(data_path("grammars", "en", "replies.yaml")),
@@ -92,18 +91,13 @@ class Cabin:
         return sound
 
     def _post(self, item) -> None:
-        if isinstance(item, SpeechBegan) and self.dialogue.state is State.SPEAKING:
-            self.pauses += 1
         self.dialogue.post(item)
 
     def _event(self, event) -> None:
         if isinstance(event, Understood):
             self.understood += [reading.intent for reading in event.interpretations]
         elif isinstance(event, Interrupted):
-            self.false += event.is_false
             self.lost += not event.is_false
-        elif isinstance(event, TurnEnded):
-            self.turns += 1
 
     def step(self) -> None:
         block = self.air.read()
