@@ -33,6 +33,7 @@ class Ears:
 
         Raises:
             ModelError: the speech model is missing or damaged.
+            ConfigError: the wake phrase is too short to be told apart.
         """
         config = self._config
         recognizer = rooms.build_recognizer(self.automaton, self.lexicon, config.asr)
@@ -44,4 +45,5 @@ class Ears:
             rooms.build_endpointer(config.asr),
             parser,
             post,
+            rooms.build_wake(recognizer.acoustic, self.lexicon, config.asr),
         )

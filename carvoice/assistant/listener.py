@@ -13,8 +13,9 @@ import numpy as np
 
 from carvoice.asr.endpoint import Endpoint, Endpointer
 from carvoice.asr.recognizer import RecognizerStream
+from carvoice.asr.wake import Wake
 from carvoice.audio import FrontEnd
-from carvoice.dialogue.events import Heard, Input, SpeechBegan, SpeechEnded
+from carvoice.dialogue.events import Activated, Heard, Input, SpeechBegan, SpeechEnded
 from carvoice.records import (
     SAMPLE_RATE_HZ,
     AudioBlock,
@@ -35,6 +36,18 @@ class PrefixParser(Protocol):
 
     def prefix(self, text: str) -> PrefixState:
         """Dead, viable, complete or final."""
+        ...
+
+
+class PhraseSpotter(Protocol):
+    """Hears a wake phrase (:class:`carvoice.asr.wake.WakeStream`)."""
+
+    def accept(self, samples: FloatArray) -> list[Wake]:
+        """Take sound; the phrases that ended in it."""
+        ...
+
+    def reset(self, start_s: float = 0.0) -> None:
+        """Begin anew at this stream time."""
         ...
 
 
@@ -77,6 +90,7 @@ class Listener:
         endpointer: decides when a command is over.
         parser: what the words so far are to the grammar.
         post: takes the events, in order.
+        wake: listens for the wake phrase; what is said in the same breath after it is recognized.
         clock: monotonic seconds, for the spans only; decisions rest on the stream clock.
     """
 
@@ -87,6 +101,7 @@ class Listener:
         endpointer: Endpointer,
         parser: PrefixParser,
         post: Callable[[Input], None],
+        wake: PhraseSpotter | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         self._front_end = front_end
@@ -94,6 +109,9 @@ class Listener:
         self._endpointer = endpointer
         self._parser = parser
         self._post = post
+        self._wake = wake
+        self._breath: list[FloatArray] = []  # the sound since speech began, for what follows a wake phrase
+        self._breath_s = 0.0
         self._clock = clock
         self._gate = SpeechGate()
         self._pre_roll: deque[tuple[FloatArray, FloatArray]] = deque()
@@ -131,6 +149,8 @@ class Listener:
         else:
             sound, speech = out.asr, out.speech
         self._stream.accept(sound)
+        if self._wake is not None:
+            self._listen_for_wake(self._wake, sound, int(out.zone[-1]))
         self._report_partial()
         prefix_s = self._clock()
         endpoint = self._endpointer.update(speech, self._prefix)
@@ -146,11 +166,26 @@ class Listener:
         start_s = self.now_s - len(sound) / SAMPLE_RATE_HZ
         self._stream.reset(start_s)
         self._endpointer.reset(start_s)
+        if self._wake is not None:
+            self._wake.reset(start_s)
+            self._breath, self._breath_s = [], start_s
         self._in_speech = True
         self._said = ""
         self._trace_id = uuid.uuid4().hex[:16]
         self._post(SpeechBegan())
         return sound, speech
+
+    def _listen_for_wake(self, wake: PhraseSpotter, sound: FloatArray, zone: int) -> None:
+        """Tell of a wake phrase, and let the recognizer begin again after it."""
+        self._breath.append(sound)
+        for heard in wake.accept(sound):
+            self._post(Activated("wake", _ZONES.get(zone, Zone.UNKNOWN)))
+            breath = np.concatenate(self._breath)
+            rest = breath[round((heard.end_s - self._breath_s) * SAMPLE_RATE_HZ) :]
+            self._breath, self._breath_s = [rest], heard.end_s
+            self._said = ""
+            self._stream.reset(heard.end_s)
+            self._stream.accept(rest)
 
     def _prefix(self) -> PrefixState:
         """What the words so far are, with all the sound decoded (not only what the model has let out)."""

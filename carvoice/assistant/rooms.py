@@ -6,9 +6,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from carvoice.asr.acoustic import AcousticModel
 from carvoice.asr.endpoint import Endpointer, EndpointSettings
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
 from carvoice.asr.models import Model, embedded_model, load_model
+from carvoice.asr.wake import WakeSpotter, WakeStream
 from carvoice.audio import FrontEnd, FrontEndSettings
 from carvoice.config import AsrConfig, AudioConfig, LanguageConfig, NluConfig, TtsConfig, VehicleConfig
 from carvoice.errors import CarError, ConfigError
@@ -163,6 +165,17 @@ def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) 
         threads=config.threads,
         skip_phrases=manners,
     )
+
+
+def build_wake(acoustic: AcousticModel, lexicon: Lexicon, config: AsrConfig) -> WakeStream | None:
+    """What listens for the wake phrase; None when there is none and the microphone is always open.
+
+    Raises:
+        ConfigError: the phrase is too short to be told apart.
+    """
+    if not config.wake_phrase:
+        return None
+    return WakeSpotter(acoustic, (config.wake_phrase,), lexicon).create_stream()
 
 
 def find_asr_model(config: AsrConfig) -> Model:

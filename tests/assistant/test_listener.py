@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from carvoice.asr.endpoint import Endpointer
+from carvoice.asr.wake import Wake
 from carvoice.assistant.listener import Listener, SpeechGate
 from carvoice.dialogue.events import Heard, SpeechBegan, SpeechEnded
 from carvoice.records import AudioBlock, Hypothesis, PrefixState, Zone
@@ -145,3 +146,32 @@ def test_gate_needs_enough_frames_within_its_window():
     assert gate.update(np.array([1, 1, 0], np.float32))
     gate.reset()
     assert not gate.update(np.array([1, 1], np.float32))
+
+
+class OnceHeard:
+    """Hears its phrase half a second into each stretch of speech."""
+
+    def __init__(self):
+        self.at_s, self.n = 0.0, 0
+
+    def reset(self, start_s=0.0):
+        self.at_s, self.n = start_s, 0
+
+    def accept(self, samples):
+        before, self.n = self.n, self.n + len(samples)
+        end = 8_000
+        return [Wake("hey car", 0.0, self.at_s, self.at_s + 0.5)] if before < end <= self.n else []
+
+
+def test_a_wake_phrase_activates_and_the_rest_of_the_breath_is_recognized():
+    posted, stream = [], Stream()
+    listener = Listener(
+        FrontEnd(), stream, Endpointer(), Parser(PrefixState.FINAL), posted.append, OnceHeard(), lambda: 0.0
+    )
+    sound = np.concatenate([silence(1), speech(1), silence(1)])
+    for start in range(0, len(sound), 320):
+        listener.hear(AudioBlock(sound[start : start + 320], start / 16_000))
+    kinds = [type(event).__name__ for event in posted]
+    assert kinds.index("Activated") == 1
+    whole = np.count_nonzero(stream.finished[0])
+    assert 16_000 - 8_000 <= whole < 16_000  # half a second of it was the phrase and the quiet before
