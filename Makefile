@@ -4,7 +4,7 @@
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: help demo test run bench lint types floors ctest pytest bench-short llm dist picture clean
+.PHONY: help demo test run bench lint types floors ctest pytest bench-short mutants llm dist picture clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -36,6 +36,11 @@ bench-short: $(VENV)/.dev  ## every benchmark once, with the latency budget enfo
 
 bench: $(VENV)/.dev   ## the benchmarks in full
 	$(VENV)/bin/pytest bench --benchmark-enable --benchmark-columns=min,median,mean,stddev,max
+
+mutants: $(VENV)/.dev ## mutation testing of the policy gate (about half an hour); survivors are listed
+	$(PY) -m pip install --quiet "mutmut>=3.3"
+	$(PY) -m mutmut run
+	$(PY) -m mutmut results
 
 llm: $(VENV)/.demo    ## add the local language model runtime (compiles for about five minutes)
 	./bootstrap.sh llm
