@@ -24,6 +24,7 @@ from carvoice.vehicle.actuator import Actuator, ActuatorSettings
 from carvoice.vehicle.bus import Bus
 from carvoice.vehicle.car import Car
 from carvoice.vehicle.gate import Gate
+from carvoice.vehicle.heartbeat import Heartbeat
 from carvoice.vehicle.planner import Actions, Planner
 from carvoice.vehicle.policy import Policy
 from carvoice.vehicle.simulator import Scenario, SimulatedCar
@@ -94,6 +95,7 @@ def build_vehicle(config: VehicleConfig, stack: ExitStack) -> Vehicle:
     status_s = config.status_timeout_ms / 1e3
     waits = ActuatorSettings(status_s=status_s, refusal_s=min(ActuatorSettings().refusal_s, status_s))
     actuator = Actuator(bus, car, state, gate, settings=waits)
+    stack.enter_context(Heartbeat(bus, car, gate))
     actions = Actions.load(data_path("grammars", "actions.yaml"))
     simulated = None
     if is_simulated(config):

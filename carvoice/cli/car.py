@@ -110,6 +110,33 @@ def sim(
             simulated.stop()
 
 
+@app.command()
+def replay(
+    context: typer.Context,
+    log: Annotated[Path, typer.Argument(help="Bus log: candump, ASC, BLF, CSV, TRC or MF4.")],
+    until: Annotated[float | None, typer.Option(help="Stop after these seconds of the log.")] = None,
+    turn: Annotated[str, typer.Option(help="Show only the frames of this turn (its trace id).")] = "",
+) -> None:
+    """Drive the car's state from a recorded bus and print it; or find the frames of a turn."""
+    from carvoice.assistant.rooms import car_path
+    from carvoice.cli.view import frame_lines
+    from carvoice.vehicle.car import Car
+    from carvoice.vehicle.logs import Replay, frames_of_turn
+
+    if turn:
+        frames = frames_of_turn(log, turn)
+        console.print(frame_lines(frames) if frames else f"no frame of turn {turn} in {log}")
+        raise typer.Exit(0 if frames else 1)
+    car = Car.load(car_path(settings_of(context).vehicle))
+    played = Replay(log, car)
+    count = played.run(until)
+    for path in sorted(car.nodes):
+        reading = played.state.get(path)
+        if reading is not None:
+            typer.echo(f"{path} = {reading.value}  ({reading.age_s:.1f} s old)")
+    typer.echo(f"{count} frames, {played.now_s:.1f} s, {played.state.unknown_frames} of unknown messages")
+
+
 def _sleep(seconds: float | None) -> None:
     end_s = None if seconds is None else time.monotonic() + seconds
     while end_s is None or time.monotonic() < end_s:

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import can
 import numpy as np
 import soundfile
 
 from carvoice.cli.jsonlines import to_json
 from carvoice.errors import AudioError
 from carvoice.records import SAMPLE_RATE_HZ, AudioBlock, FloatArray, Turn
+from carvoice.vehicle.logs import BusLog
 
 if TYPE_CHECKING:
     from carvoice.cli.live import CabinSession
-
-CHANNEL = "can0"  # what the log calls the bus, so that canplayer finds one
 
 
 class Recorder:
@@ -35,14 +33,14 @@ class Recorder:
             raise AudioError(f"{folder}: cannot be made: {error.strerror}") from None
         self._near: list[FloatArray] = []
         self._far: list[FloatArray] = []
-        self._log = can.CanutilsLogWriter(str(folder / "frames.log"), channel=CHANNEL)
+        self._log: BusLog | None = None
 
     files = "microphone.wav, loudspeaker.wav, frames.log (candump; replay with canplayer), turns.jsonl"
 
     def attach(self, session: CabinSession) -> None:
         """Record this session from now on."""
         session.on_block = self._hear
-        session.assistant.vehicle.bus.listeners.append(self._log.on_message_received)
+        self._log = BusLog(self.folder / "frames.log", session.assistant.vehicle.bus)
 
     def _hear(self, block: AudioBlock) -> None:
         self._near.append(np.asarray(block.near))
@@ -51,7 +49,11 @@ class Recorder:
 
     def finish(self, turns: Sequence[Turn]) -> None:
         """Write everything."""
-        self._log.stop()
+        if self._log is not None:
+            for turn in turns:
+                for actuation in turn.actuations:
+                    self._log.mark(actuation.frames)
+            self._log.close()
         for name, pieces in (("microphone", self._near), ("loudspeaker", self._far)):
             sound = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
             soundfile.write(self.folder / f"{name}.wav", sound, SAMPLE_RATE_HZ, subtype="PCM_16")
