@@ -210,6 +210,7 @@ def main() -> None:
     parser.add_argument("--noise-minutes", type=float, default=5.0)
     parser.add_argument("--settings", default="{}", help="decoding settings to try, JSON")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--rows", type=Path, help="keep what was heard, as JSON")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
 
@@ -227,6 +228,8 @@ def main() -> None:
     settings = json.loads(args.settings)
     with ProcessPoolExecutor(args.processes, None, start, (args.grammar, args.model, settings)) as pool:
         rows = list(pool.map(job, jobs, chunksize=4))
+    if args.rows:
+        args.rows.write_text(json.dumps(rows))
     scored = [i for i, row in enumerate(rows) if row["command"] and row["fit"]]
     x = np.array([rows[i]["fit"] for i in scored])
     y = np.array([rows[i]["right"] for i in scored], float)
