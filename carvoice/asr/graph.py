@@ -72,9 +72,9 @@ class GraphSettings:
     unigram_scale: float = 0.3
     filler_phone: float = 4.0
     cut: float = 10.0
-    chain: float = 2.0
+    chain: float = 6.0
     conjunctions: tuple[str, ...] = ("and", "then", "and then")
-    manners: float = 1.0
+    manners: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
