@@ -26,9 +26,16 @@ SHARED = Path(os.environ.get("CARVOICE_SHARED", Path(__file__).resolve().parents
 
 
 def impulse_response(
-    source_m: np.ndarray, microphone_m: np.ndarray, t60_s: float = 0.07, order: int = 24, seed: int = 0
+    source_m: np.ndarray, microphone_m: np.ndarray, t60_s: float = 0.07, order: int = 16, seed: int = 0
 ) -> np.ndarray:
     """Impulse response of the cabin, float64, long enough for 60 dB of decay."""
+    return _impulse_response(tuple(source_m), tuple(microphone_m), t60_s, order, seed)
+
+
+@functools.lru_cache(maxsize=64)
+def _impulse_response(
+    source_m: tuple[float, ...], microphone_m: tuple[float, ...], t60_s: float, order: int, seed: int
+) -> np.ndarray:
     volume = float(np.prod(CABIN_M))
     x, y, z = CABIN_M
     surface = 2 * (x * y + y * z + x * z)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cv_align.h"
+#include "cv_beamformer.h"
 #include "cv_canceller.h"
 #include "cv_drift.h"
 #include "cv_fft.h"
@@ -29,13 +30,14 @@ struct cv_frontend {
     cv_align align;
     cv_canceller canceller[CV_MAX_MICS];
     cv_drift drift;
+    cv_beamformer beam;
     cv_residual residual;
     cv_noise noise;
     cv_suppress echo_gain, full_gain;
     cv_vad vad;
     cv_gain gain;
     float window[CV_FFT_SIZE];
-    float error_past[CV_FRAME], echo_past[CV_FRAME]; /* first halves of the windows */
+    float error_past[CV_MAX_MICS][CV_FRAME], echo_past[CV_FRAME]; /* first halves of the windows */
     float asr_tail[CV_FRAME], vad_tail[CV_FRAME];    /* to overlap-add with the next frame */
     float mic_power, error_power;                    /* smoothed while the far end sounds */
     int quiet_frames;                                /* of the far end */
@@ -45,6 +47,7 @@ struct cv_frontend {
 
 const char *cv_frontend_check(const cv_frontend_config *c) {
     if (c->mics < 1 || c->mics > CV_MAX_MICS) return "mics must be 1 to 4";
+    if (c->zones < 1 || c->zones > CV_MAX_ZONES) return "zones must be 1 to 4";
     if (c->far_channels < 1 || c->far_channels > CV_MAX_FAR_CHANNELS) return "far_channels must be 1 or 2";
     if (c->partitions < 4 || c->partitions > 32 || c->partitions % 4)
         return "the echo filter must be 40 to 320 ms long, in steps of 40 ms";
@@ -65,6 +68,7 @@ static size_t carve(cv_frontend *frontend, cv_arena arena, const cv_frontend_con
     cv_align_config align = align_config(config);
     cv_take(&arena, sizeof *frontend);
     cv_align_carve(&frontend->align, &arena, &align);
+    cv_beamformer_carve(&frontend->beam, &arena, (size_t)config->mics, (size_t)config->zones);
     cv_drift_carve(&frontend->drift, &arena, (size_t)(config->far_channels * config->partitions));
     for (int m = 0; m < config->mics; m++)
         cv_canceller_carve(&frontend->canceller[m], &arena, (size_t)(config->far_channels * config->partitions));
@@ -101,6 +105,7 @@ void cv_frontend_reset(cv_frontend *f) {
         cv_highpass_init(&f->highpass[m], c->highpass_hz > 0.0f ? c->highpass_hz : 1.0f);
     }
     cv_drift_reset(&f->drift);
+    cv_beamformer_reset(&f->beam);
     cv_residual_reset(&f->residual);
     cv_noise_reset(&f->noise);
     cv_suppress_reset(&f->echo_gain);
@@ -118,6 +123,11 @@ void cv_frontend_reset(cv_frontend *f) {
 int cv_frontend_latency(const cv_frontend *frontend) {
     (void)frontend;
     return CV_FRAME;
+}
+
+void cv_frontend_aim(cv_frontend *frontend, const float *steer_re, const float *steer_im, const float *weight_re,
+                     const float *weight_im) {
+    cv_beamformer_aim(&frontend->beam, steer_re, steer_im, weight_re, weight_im);
 }
 
 float cv_frontend_delay(const cv_frontend *frontend) {
@@ -231,7 +241,7 @@ static void follow_drift(cv_frontend *f) {
 
 static void process_frame(cv_frontend *f, const float *far, cv_frontend_output *out) {
     const cv_frontend_config *c = &f->config;
-    float re[CV_BINS], im[CV_BINS], echo_re[CV_BINS], echo_im[CV_BINS], power[CV_BINS], echo_power[CV_BINS];
+    float re[CV_MAX_MICS * CV_BINS], im[CV_MAX_MICS * CV_BINS], echo_re[CV_BINS], echo_im[CV_BINS], power[CV_BINS], echo_power[CV_BINS];
     float asr_gain[CV_BINS], vad_gain[CV_BINS];
     out->level_db = decibels(mean_square(f->near));
     if (c->highpass_hz > 0.0f)
@@ -255,10 +265,16 @@ static void process_frame(cv_frontend *f, const float *far, cv_frontend_output *
     if (out->far_active && c->follow_drift) follow_drift(f);
     out->erle_db = out->far_active ? decibels(f->mic_power) - decibels(f->error_power) : 0.0f;
     analyse(f, f->echo_past, f->canceller[0].model, echo_re, echo_im, echo_power);
-    analyse(f, f->error_past, f->error[0], re, im, power);
+    for (int m = c->mics - 1; m >= 0; m--)
+        analyse(f, f->error_past[m], f->error[m], re + m * CV_BINS, im + m * CV_BINS, power);
+    if (c->mics > 1) {
+        cv_beamformer_locate(&f->beam, re, im, f->vad.probability);
+        cv_beamformer_process(&f->beam, re, im);
+        for (int k = 0; k < CV_BINS; k++) power[k] = re[k] * re[k] + im[k] * im[k];
+    }
     suppress(f, power, echo_power, out->far_active, asr_gain, vad_gain);
     out->speech = f->vad.probability;
-    out->zone = -1;
+    out->zone = c->mics > 1 ? f->beam.zone : -1;
     synthesize(f, re, im, asr_gain, f->asr_tail, out->asr);
     synthesize(f, re, im, vad_gain, f->vad_tail, out->vad);
     if (c->control_gain) cv_gain_process(&f->gain, out->speech, out->asr);

@@ -15,6 +15,7 @@ enum { CV_MAX_MICS = 4 };
 
 typedef struct {
     int mics;            /* 1..4 */
+    int zones;           /* 1..4 seats to tell apart; counts from two microphones on */
     int far_channels;    /* 1..2 */
     int partitions;      /* length of the echo filter in frames, a multiple of 4 up to 32 */
     int max_delay;       /* samples of delay searched; 0: none */
@@ -47,6 +48,10 @@ size_t cv_frontend_size(const cv_frontend_config *config);
 cv_frontend *cv_frontend_init(void *memory, const cv_frontend_config *config);
 void cv_frontend_reset(cv_frontend *frontend);
 int cv_frontend_latency(const cv_frontend *frontend);
+/* Beams from the microphones to the zones, each [zone][mic][161]: see cv_beamformer.h. Needed before the
+ * first frame when there are two microphones or more. */
+void cv_frontend_aim(cv_frontend *frontend, const float *steer_re, const float *steer_im, const float *weight_re,
+                     const float *weight_im);
 /* near: [mic][160]; far: [channel][160] or NULL for silence. */
 void cv_frontend_process(cv_frontend *frontend, const float *near, const float *far, cv_frontend_output *out);
 /* Present state of the alignment, for reports. */

@@ -2,6 +2,6 @@
 
 from carvoice.audio._frontend import FrontEnd, FrontEndOutput
 from carvoice.audio._ring import RingBuffer
-from carvoice.audio.settings import FrontEndSettings
+from carvoice.audio.settings import ZONES, FrontEndSettings
 
-__all__ = ["FrontEnd", "FrontEndOutput", "FrontEndSettings", "RingBuffer"]
+__all__ = ["ZONES", "FrontEnd", "FrontEndOutput", "FrontEndSettings", "RingBuffer"]

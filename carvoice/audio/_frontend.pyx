@@ -1,4 +1,4 @@
-# distutils: sources = csrc/cv_frontend.c csrc/cv_align.c csrc/cv_delay.c csrc/cv_drift.c csrc/cv_canceller.c csrc/cv_kalman.c csrc/cv_fft.c csrc/cv_highpass.c csrc/cv_noise.c csrc/cv_residual.c csrc/cv_suppress.c csrc/cv_vad.c csrc/cv_gain.c
+# distutils: sources = csrc/cv_frontend.c csrc/cv_align.c csrc/cv_delay.c csrc/cv_drift.c csrc/cv_beamformer.c csrc/cv_canceller.c csrc/cv_kalman.c csrc/cv_fft.c csrc/cv_highpass.c csrc/cv_noise.c csrc/cv_residual.c csrc/cv_suppress.c csrc/cv_vad.c csrc/cv_gain.c
 # cython: boundscheck=False, wraparound=False
 """The front end: echo cancellation, suppression, voice activity, in one call per frame (csrc/cv_frontend.c)."""
 
@@ -9,6 +9,7 @@ from libc.string cimport memcpy
 cimport numpy as cnp
 import numpy as np
 
+from carvoice.audio.beams import design_beams
 from carvoice.audio.settings import FrontEndSettings
 from carvoice.errors import AudioFormatError, ConfigError
 
@@ -22,7 +23,7 @@ cdef enum:
 
 cdef extern from "cv_frontend.h" nogil:
     ctypedef struct cv_frontend_config:
-        int mics, far_channels, partitions, max_delay, delay
+        int mics, zones, far_channels, partitions, max_delay, delay
         float highpass_hz
         int cancel_echo, suppress_echo, suppress_noise, control_gain, follow_drift
         float deep_wander, fast_wander, noise_memory, initial_spread
@@ -43,6 +44,8 @@ cdef extern from "cv_frontend.h" nogil:
     cv_frontend *cv_frontend_init(void *memory, const cv_frontend_config *config)
     void cv_frontend_reset(cv_frontend *frontend)
     int cv_frontend_latency(const cv_frontend *frontend)
+    void cv_frontend_aim(cv_frontend *frontend, const float *steer_re, const float *steer_im,
+                         const float *weight_re, const float *weight_im)
     void cv_frontend_process(cv_frontend *frontend, const float *near, const float *far, cv_frontend_output *out)
     float cv_frontend_delay(const cv_frontend *frontend)
     float cv_frontend_drift_ppm(const cv_frontend *frontend)
@@ -58,7 +61,7 @@ class FrontEndOutput:
         level_db: float32 (frames,): microphone level, dBFS.
         erle_db: float32 (frames,): echo the linear canceller took away, dB; 0 while the far end is silent.
         far_active: bool (frames,): whether the loudspeaker sounds.
-        zone: int8 (frames,): index of the talker's zone, -1 unknown.
+        zone: int8 (frames,): index of the talker's zone in ``carvoice.audio.ZONES``, -1 unknown.
     """
 
     __slots__ = ("asr", "erle_db", "far_active", "level_db", "speech", "vad", "zone")
@@ -102,6 +105,7 @@ cdef class FrontEnd:
         s = FrontEndSettings() if settings is None else settings
         cdef cv_frontend_config *c = &self._config
         c.mics = s.microphones
+        c.zones = len(s.zone_positions_m)
         c.far_channels = s.far_channels
         c.partitions = s.echo_tail_ms // 10
         c.max_delay = round(s.max_delay_ms * 16)
@@ -133,9 +137,18 @@ cdef class FrontEnd:
         if self._memory == NULL:
             raise MemoryError(f"no memory for the front end ({size} bytes)")
         self._chain = cv_frontend_init(<void *>((<uintptr_t>self._memory + 63) // 64 * 64), c)
+        if s.microphones > 1:
+            self._aim(design_beams(s.microphone_positions_m, s.zone_positions_m))
 
     def __dealloc__(self):
         free(self._memory)
+
+    cdef _aim(self, beams):
+        cdef float[:, :, ::1] sr = np.ascontiguousarray(beams.steering.real)
+        cdef float[:, :, ::1] si = np.ascontiguousarray(beams.steering.imag)
+        cdef float[:, :, ::1] wr = np.ascontiguousarray(beams.weights.real)
+        cdef float[:, :, ::1] wi = np.ascontiguousarray(beams.weights.imag)
+        cv_frontend_aim(self._chain, &sr[0, 0, 0], &si[0, 0, 0], &wr[0, 0, 0], &wi[0, 0, 0])
 
     def process(self, near, far=None):
         """Take in microphone samples and what the loudspeaker played meanwhile.

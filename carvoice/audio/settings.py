@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from carvoice.errors import ConfigError
+from carvoice.records import Zone
+
+ZONES = (Zone.DRIVER, Zone.PASSENGER, Zone.REAR_LEFT, Zone.REAR_RIGHT)
+# metres: backwards from the windscreen, to the right, upwards; a left-hand drive of usual size
+SEATS_M = ((1.15, 0.40, 0.95), (1.15, 1.10, 0.95), (2.00, 0.40, 0.95), (2.00, 1.10, 0.95))
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +19,12 @@ class FrontEndSettings:
     The defaults are for one microphone and a mono loudspeaker signal in a car.
 
     Attributes:
-        microphones: 1 to 4.
+        microphones: 1 to 4; from two on a beam is formed to the seat that talks.
+        microphone_positions_m: where they are, needed from two on.
+        zone_positions_m: where the mouths are, in the order of ``ZONES``; the first is the driver's.
         far_channels: loudspeaker channels, 1 or 2.
-        highpass_hz: cut-off of the high-pass, 0 for none.
+        highpass_hz: cut-off of the high-pass, 0 for none. A higher one than needed against DC measured as
+            more word errors in noise (bench/audio_wer.py).
         cancel_echo: linear echo canceller.
         suppress_echo: residual echo suppressor (both outputs; the recognizer's only by its share).
         suppress_noise: noise suppressor of the ``vad`` output.
@@ -36,8 +44,10 @@ class FrontEndSettings:
     """
 
     microphones: int = 1
+    microphone_positions_m: tuple[tuple[float, float, float], ...] = ()
+    zone_positions_m: tuple[tuple[float, float, float], ...] = SEATS_M
     far_channels: int = 1
-    highpass_hz: float = 70.0
+    highpass_hz: float = 20.0
     cancel_echo: bool = True
     suppress_echo: bool = True
     suppress_noise: bool = True
@@ -65,5 +75,10 @@ class FrontEndSettings:
         for name in ("echo_floor_db", "noise_floor_db"):
             if not -80.0 <= getattr(self, name) <= 0.0:
                 raise ConfigError(f"{name} = {getattr(self, name)}: must be -80 to 0 dB")
+        if self.microphones > 1 and len(self.microphone_positions_m) != self.microphones:
+            raise ConfigError(
+                f"microphone_positions_m has {len(self.microphone_positions_m)} positions,"
+                f" microphones is {self.microphones}: give one (x, y, z) in metres for each"
+            )
         if self.echo_tail_ms % 40 or not 40 <= self.echo_tail_ms <= 320:
             raise ConfigError(f"echo_tail_ms = {self.echo_tail_ms}: must be 40 to 320 in steps of 40")
