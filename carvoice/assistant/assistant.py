@@ -17,7 +17,7 @@ from carvoice.assistant.listener import Listener
 from carvoice.budget import with_stages
 from carvoice.config import Config
 from carvoice.dialogue import Dialogue, DialogueRunner, DialogueSettings, Replies, load_acts, playback_to
-from carvoice.dialogue.events import Event, Heard, Input, Replied, State, TurnEnded
+from carvoice.dialogue.events import Activated, Event, Heard, Input, Replied, State, TurnEnded
 from carvoice.errors import CarvoiceError
 from carvoice.llm import Answerer
 from carvoice.records import Hypothesis, Turn, Zone
@@ -137,6 +137,7 @@ class Assistant:
         self._typing.set()
         started_s = time.monotonic()
         hypothesis = Hypothesis(text, is_final=True, stability=1.0, source="text")
+        self.post(Activated("api", zone))  # typed words are meant for us, wake phrase or not
         self.post(Heard(hypothesis, zone))
         try:
             return self._turns.get(timeout=timeout_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from carvoice.asr.wake import WakeSpotter
 from carvoice.assistant import rooms
 from carvoice.assistant.listener import Listener
 from carvoice.config import Config
@@ -33,10 +34,11 @@ class Ears:
 
         Raises:
             ModelError: the speech model is missing or damaged.
-            ConfigError: the wake phrase is too short to be told apart.
         """
         config = self._config
         recognizer = rooms.build_recognizer(self.automaton, self.lexicon, config.asr)
+        phrase = config.asr.wake_phrase
+        wake = WakeSpotter(recognizer.acoustic, (phrase,), self.lexicon) if phrase else None
         # An understander of its own: it is asked from the listener's thread.
         parser = rooms.build_prefix_parser(self.automaton)
         return Listener(
@@ -45,5 +47,5 @@ class Ears:
             rooms.build_endpointer(config.asr),
             parser,
             post,
-            rooms.build_wake(recognizer.acoustic, self.lexicon, config.asr),
+            wake.create_stream() if wake is not None else None,
         )

@@ -13,10 +13,11 @@ import numpy as np
 
 from carvoice.asr.endpoint import Endpoint, Endpointer
 from carvoice.asr.recognizer import RecognizerStream
-from carvoice.asr.wake import Wake
+from carvoice.asr.wake import Wake, WakeStream
 from carvoice.audio import FrontEnd
 from carvoice.dialogue.events import Activated, Heard, Input, SpeechBegan, SpeechEnded
 from carvoice.records import (
+    FRAME_SAMPLES,
     SAMPLE_RATE_HZ,
     AudioBlock,
     FloatArray,
@@ -26,7 +27,8 @@ from carvoice.records import (
 )
 from carvoice.trace import Clock
 
-_PRE_ROLL_S = 0.4
+_PRE_ROLL_FRAMES = 40
+_MEMORY_FRAMES = 120
 _FRAMES_KEPT = 200
 _ZONES = dict(enumerate((Zone.DRIVER, Zone.PASSENGER, Zone.REAR_LEFT, Zone.REAR_RIGHT)))
 
@@ -36,18 +38,6 @@ class PrefixParser(Protocol):
 
     def prefix(self, text: str) -> PrefixState:
         """Dead, viable, complete or final."""
-        ...
-
-
-class PhraseSpotter(Protocol):
-    """Hears a wake phrase (:class:`carvoice.asr.wake.WakeStream`)."""
-
-    def accept(self, samples: FloatArray) -> list[Wake]:
-        """Take sound; the phrases that ended in it."""
-        ...
-
-    def reset(self, start_s: float = 0.0) -> None:
-        """Begin anew at this stream time."""
         ...
 
 
@@ -90,7 +80,7 @@ class Listener:
         endpointer: decides when a command is over.
         parser: what the words so far are to the grammar.
         post: takes the events, in order.
-        wake: listens for the wake phrase; what is said in the same breath after it is recognized.
+        wake: spots the wake phrase; None when there is none.
         clock: monotonic seconds, for the spans only; decisions rest on the stream clock.
     """
 
@@ -101,7 +91,7 @@ class Listener:
         endpointer: Endpointer,
         parser: PrefixParser,
         post: Callable[[Input], None],
-        wake: PhraseSpotter | None = None,
+        wake: WakeStream | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         self._front_end = front_end
@@ -110,8 +100,6 @@ class Listener:
         self._parser = parser
         self._post = post
         self._wake = wake
-        self._breath: list[FloatArray] = []  # the sound since speech began, for what follows a wake phrase
-        self._breath_s = 0.0
         self._clock = clock
         self._gate = SpeechGate()
         self._pre_roll: deque[tuple[FloatArray, FloatArray]] = deque()
@@ -141,16 +129,18 @@ class Listener:
             return
         self._frame_ms.append((self._clock() - started_s) * 1e3 / frames)
         self._position += len(out.asr)
+        self._remember(out.asr, out.speech)
+        sound, speech = out.asr, out.speech
+        wake = next(iter(self._wake.accept(sound)), None) if self._wake is not None else None
+        if wake is not None:
+            self._post(Activated("wake"))
         if not self._in_speech:
-            self._remember(out.asr, out.speech)
-            if not self._gate.update(out.speech):
+            if not self._gate.update(speech):
                 return
             sound, speech = self._begin()
-        else:
-            sound, speech = out.asr, out.speech
+        elif wake is not None:  # what follows in the same breath is the command
+            sound, speech = self._restart(wake)
         self._stream.accept(sound)
-        if self._wake is not None:
-            self._listen_for_wake(self._wake, sound, int(out.zone[-1]))
         self._report_partial()
         prefix_s = self._clock()
         endpoint = self._endpointer.update(speech, self._prefix)
@@ -159,33 +149,25 @@ class Listener:
 
     def _begin(self) -> tuple[FloatArray, FloatArray]:
         """Open an utterance with what was heard just before."""
-        sound = np.concatenate([piece for piece, _ in self._pre_roll])
-        speech = np.concatenate([probabilities for _, probabilities in self._pre_roll])
-        self._pre_roll.clear()
-        self._pre_roll_n = 0
+        self._in_speech = True
+        self._trace_id = uuid.uuid4().hex[:16]
+        self._post(SpeechBegan())
+        return self._open(_PRE_ROLL_FRAMES)
+
+    def _open(self, frames: int) -> tuple[FloatArray, FloatArray]:
+        """Set recognizer and endpointer to the last frames that were heard; returns these."""
+        sound = np.concatenate([piece for piece, _ in self._pre_roll])[-frames * FRAME_SAMPLES :]
+        speech = np.concatenate([probabilities for _, probabilities in self._pre_roll])[-frames:]
         start_s = self.now_s - len(sound) / SAMPLE_RATE_HZ
         self._stream.reset(start_s)
         self._endpointer.reset(start_s)
-        if self._wake is not None:
-            self._wake.reset(start_s)
-            self._breath, self._breath_s = [], start_s
-        self._in_speech = True
         self._said = ""
-        self._trace_id = uuid.uuid4().hex[:16]
-        self._post(SpeechBegan())
         return sound, speech
 
-    def _listen_for_wake(self, wake: PhraseSpotter, sound: FloatArray, zone: int) -> None:
-        """Tell of a wake phrase, and let the recognizer begin again after it."""
-        self._breath.append(sound)
-        for heard in wake.accept(sound):
-            self._post(Activated("wake", _ZONES.get(zone, Zone.UNKNOWN)))
-            breath = np.concatenate(self._breath)
-            rest = breath[round((heard.end_s - self._breath_s) * SAMPLE_RATE_HZ) :]
-            self._breath, self._breath_s = [rest], heard.end_s
-            self._said = ""
-            self._stream.reset(heard.end_s)
-            self._stream.accept(rest)
+    def _restart(self, wake: Wake) -> tuple[FloatArray, FloatArray]:
+        """Begin the utterance anew with what was heard after the wake phrase."""
+        frames = max(1, round((self.now_s - wake.end_s) * SAMPLE_RATE_HZ / FRAME_SAMPLES))
+        return self._open(frames)
 
     def _prefix(self) -> PrefixState:
         """What the words so far are, with all the sound decoded (not only what the model has let out)."""
@@ -217,6 +199,6 @@ class Listener:
 
     def _remember(self, sound: FloatArray, speech: FloatArray) -> None:
         self._pre_roll.append((sound, speech))
-        self._pre_roll_n += len(sound)
-        while self._pre_roll_n - len(self._pre_roll[0][0]) >= _PRE_ROLL_S * SAMPLE_RATE_HZ:
-            self._pre_roll_n -= len(self._pre_roll.popleft()[0])
+        self._pre_roll_n += len(speech)
+        while self._pre_roll_n - len(self._pre_roll[0][1]) >= _MEMORY_FRAMES:
+            self._pre_roll_n -= len(self._pre_roll.popleft()[1])

@@ -6,11 +6,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from carvoice.asr.acoustic import AcousticModel
 from carvoice.asr.endpoint import Endpointer, EndpointSettings
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
 from carvoice.asr.models import Model, embedded_model, load_model
-from carvoice.asr.wake import WakeSpotter, WakeStream
 from carvoice.audio import FrontEnd, FrontEndSettings
 from carvoice.config import AsrConfig, AudioConfig, LanguageConfig, NluConfig, TtsConfig, VehicleConfig
 from carvoice.errors import CarError, ConfigError
@@ -131,14 +129,18 @@ def grammar_folder(config: LanguageConfig) -> Path:
     return folder
 
 
+def grammar_paths(config: LanguageConfig) -> list[Path]:
+    """The grammar files and folders wanted."""
+    return [*((grammar_folder(config),) if config.shipped else ()), *config.grammars]
+
+
 def build_automaton(config: LanguageConfig) -> Automaton:
     """Compile the grammar, or take it from the cache.
 
     Raises:
         GrammarError: a file is missing or wrong; it names file, line and column.
     """
-    shipped = (grammar_folder(config),) if config.shipped else ()
-    grammar = load_grammar(*shipped, *config.grammars, language=config.code)
+    grammar = load_grammar(*grammar_paths(config), language=config.code)
     return compile_grammar(grammar)
 
 
@@ -167,17 +169,6 @@ def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) 
         threads=config.threads,
         skip_phrases=manners,
     )
-
-
-def build_wake(acoustic: AcousticModel, lexicon: Lexicon, config: AsrConfig) -> WakeStream | None:
-    """What listens for the wake phrase; None when there is none and the microphone is always open.
-
-    Raises:
-        ConfigError: the phrase is too short to be told apart.
-    """
-    if not config.wake_phrase:
-        return None
-    return WakeSpotter(acoustic, (config.wake_phrase,), lexicon).create_stream()
 
 
 def find_asr_model(config: AsrConfig) -> Model:

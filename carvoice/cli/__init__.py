@@ -14,6 +14,7 @@ def main() -> None:
     from carvoice.cli import (  # noqa: F401  (registers the commands)
         car,
         demo,
+        grammar,
         info,
         models,
         quality,
