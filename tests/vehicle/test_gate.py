@@ -45,10 +45,12 @@ def test_an_allowed_action_becomes_one_frame(desk):
 def test_fd_extended_and_multiplexed_frames(desk):
     bus = RecordingBus()
     desk.gate.send(bus, setting(SEAT, 67), desk.state)
-    desk.gate.send(bus, setting("Vehicle.Cabin.Infotainment.Media.Volume", 10), desk.state)
+    media = desk.gate.send(bus, setting("Vehicle.Cabin.Infotainment.Media.Volume", 10), desk.state)
     record = desk.gate.send(bus, setting(MIRROR, 5), desk.state)
     assert (bus.frames[0].is_fd, len(bus.frames[0].data)) == (True, 32)
     assert (bus.frames[1].is_extended_id, bus.frames[1].arbitration_id) == (True, 0x18F02100)
+    assert (media.is_extended, media.arbitration_id) == (True, 0x18F02100)
+    assert (record.is_extended, record.arbitration_id) == (False, 0x2B3)
     assert record.signals["HU_MirrorReq_MirrorSide"] == 1
 
 
@@ -183,13 +185,15 @@ def test_idle_frames_ask_for_nothing_and_share_the_counter(desk, car):
     desk.gate.send(bus, setting(WINDOW, 50), desk.state)
     assert [protection.counter(bytes(f.data)) for f in bus.frames] == [0, 1, 2]
     assert record.signals["HU_WindowDrvFReq"] == "SNA"
+    assert (record.timestamp_s, record.trace_id) == (desk.clock(), "")
     assert protection.carried_crc(record.data) == protection.crc(record.data)
 
 
 def test_only_our_own_messages_are_sent_idle(desk, car):
     bus = RecordingBus()
-    with pytest.raises(DeniedError, match="GW_Motion is not ours to send"):
+    with pytest.raises(DeniedError) as denied:
         desk.gate.send_idle(bus, car.messages["GW_Motion"])
+    assert denied.value.verdict == Verdict(Decision.DENY, "not-ours", "GW_Motion is not ours to send")
     assert bus.frames == []
 
 
@@ -348,6 +352,8 @@ def test_a_yes_reaches_the_second_judgement(desk):
         desk.gate.send(bus, trunk, desk.state, confirmed=False)
     assert desk.gate.send(bus, trunk, desk.state, confirmed=True).name == "HU_DoorReq"
     passed = []
+    with pytest.raises(DeniedError):
+        desk.gate.pass_on(passed.append, trunk, desk.state)
     desk.gate.pass_on(passed.append, trunk, desk.state, confirmed=True)
     assert passed == [trunk]
 
