@@ -112,6 +112,7 @@ SYSTEMS: dict[str, tuple[dict[str, object], str] | None] = {
     "asr, echo share 0": ({"asr_echo_share": 0.0}, "asr"),
     "asr, echo share 1": ({"asr_echo_share": 1.0}, "asr"),
     "asr, high-pass 70 Hz": ({"highpass_hz": 70.0}, "asr"),
+    "asr, no high-pass": ({"highpass_hz": 0.0}, "asr"),
     "vad": ({}, "vad"),
 }
 
@@ -133,7 +134,7 @@ def main(count: int) -> None:
                 if how is not None:
                     front_end = FrontEnd(FrontEndSettings(**how[0]))  # type: ignore[arg-type]
                     out = front_end.process(mic.astype(np.float32), played.astype(np.float32))
-                    heard = getattr(out, how[1])
+                    heard = getattr(out, how[1])[front_end.latency_samples :]
                 key = (system, condition)
                 wrong[key] = wrong.get(key, 0) + edits(words, recognize(heard[LEAD - RATE // 2 :]))
     lines = [
