@@ -21,7 +21,7 @@ from carvoice.errors import GrammarError
 from carvoice.grammar.g2p import ARPABET
 from carvoice.grammar.lexicon import Lexicon
 
-VOWELS = frozenset("aa ae ah ao aw ay eh er ey ih iy ow oy uh uw".split())  # noqa: SIM905
+VOWELS = frozenset("aa ae ah ao aw ay eh er ey ih iy ow oy uh uw".split())
 ROUNDS = 3
 MAX_ERROR_RATE = 0.6  # utterances the recognizer lost altogether teach nothing
 PRIOR = 30.0  # pseudo-counts per meant phone, spread by the prior over confusions

@@ -30,6 +30,7 @@ from carvoice.trace import Clock
 _PRE_ROLL_FRAMES = 40
 _MEMORY_FRAMES = 120
 _FRAMES_KEPT = 200
+_SURE_WORD = 0.2
 _ZONES = dict(enumerate((Zone.DRIVER, Zone.PASSENGER, Zone.REAR_LEFT, Zone.REAR_RIGHT)))
 
 
@@ -50,7 +51,7 @@ class SpeechGate:
         within: out of so many.
     """
 
-    def __init__(self, on: float = 0.5, needed: int = 6, within: int = 12) -> None:
+    def __init__(self, on: float = 0.3, needed: int = 6, within: int = 12) -> None:
         self._on = on
         self._needed = needed
         self._recent: deque[bool] = deque(maxlen=within)
@@ -170,9 +171,13 @@ class Listener:
         return self._open(frames)
 
     def _prefix(self) -> PrefixState:
-        """What the words so far are, with all the sound decoded (not only what the model has let out)."""
-        text = self._stream.preview().text
-        return self._parser.prefix(text) if text else PrefixState.VIABLE
+        """What the words so far are, with all the sound decoded (not only what the model has let out).
+
+        A word that the sound hardly supports is the decoder's guess at what is still being said.
+        """
+        heard = self._stream.preview()
+        guessed = any(word.score is not None and word.score < _SURE_WORD for word in heard.words)
+        return self._parser.prefix(heard.text) if heard.text and not guessed else PrefixState.VIABLE
 
     def _report_partial(self) -> None:
         partial = self._stream.partial()

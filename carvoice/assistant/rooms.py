@@ -29,6 +29,9 @@ from carvoice.vehicle.simulator import Scenario, SimulatedCar
 from carvoice.vehicle.state import CarState
 
 
+_STILL_SPEECH = 0.2  # noise alone stays near 0; the weak end of a word in noise does not reach a half
+
+
 @dataclass(frozen=True, slots=True)
 class Vehicle:
     """Everything on the car's side of the dialogue."""
@@ -186,7 +189,12 @@ def build_endpointer(config: AsrConfig) -> Endpointer:
     final_ms, incomplete_ms = config.endpoint_complete_ms, config.endpoint_incomplete_ms
     between_ms = (2 * final_ms + incomplete_ms) // 3
     return Endpointer(
-        EndpointSettings(final_ms=final_ms, extendable_ms=between_ms, incomplete_ms=incomplete_ms)
+        EndpointSettings(
+            final_ms=final_ms,
+            extendable_ms=between_ms,
+            incomplete_ms=incomplete_ms,
+            threshold=_STILL_SPEECH,
+        )
     )
 
 

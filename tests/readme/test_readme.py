@@ -63,9 +63,8 @@ def test_the_demo_runs_every_scene_and_ends_with_the_summary(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     turns = [event["turn"] for event in events if event["event"] == "TurnEnded"]
-    intents = {
-        reading["intent"] for turn in turns for reading in turn["interpretations"] if "intent" in reading
-    }
+    readings = [reading for turn in turns for reading in turn["interpretations"]]
+    intents = {reading.get("intent") for reading in readings}
     frames = [f for turn in turns for a in turn.get("actuations", ()) for f in a.get("frames", ())]
     decisions = {verdict["decision"] for turn in turns for verdict in turn.get("verdicts", ())}
     assert {"ClimateSetTemperature", "WindowSetPosition", "ClimateGetOutside", "DoorOpen"} <= intents
