@@ -54,7 +54,8 @@ def main() -> None:
         lines += [
             f"### {title}",
             "",
-            "| system | us p5 | us p50 | ERLE 0.2-0.7 s | ERLE 10-20 s | 1-2 s after change | STOI | PESQ | near end dB |",
+            "| system | us p5 | us p50 | ERLE 0.2-0.7 s | ERLE 10-20 s | 1-2 s after change"
+            " | STOI | PESQ | near end dB |",
             "|---|---|---|---|---|---|---|---|---|",
         ]
         for name, system in ECHO_CANCELLERS.items():

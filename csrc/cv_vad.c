@@ -5,7 +5,7 @@
 enum { FIRST_BIN = 4, LAST_BIN = 80 }; /* 200 Hz to 4 kHz */
 #define RISE 0.5f
 #define FALL 0.15f
-#define MIDDLE 0.02f /* evidence at which either is as likely: measured, see bench/audio_vad.py */
+#define MIDDLE (-0.04f) /* evidence at which either is as likely: measured, see bench/audio_vad.py */
 #define SLOPE 30.0f
 
 void cv_vad_reset(cv_vad *vad) {
