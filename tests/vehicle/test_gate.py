@@ -395,3 +395,19 @@ def test_a_get_is_nothing_to_send(desk):
     with pytest.raises(DeniedError) as denied:
         desk.gate.send(RecordingBus(), getting(TEMP), desk.state)
     assert denied.value.verdict == Verdict(Decision.DENY, "not-a-set", "There is nothing to send.")
+
+
+def test_a_rate_holds_again_after_it_has_run_out_and_a_deny_names_its_own_rule(desk, car, tmp_path):
+    gate = small_gate(
+        car,
+        desk.clock,
+        tmp_path / "r.toml",
+        '[[rate]]\nid = "r"\npaths = ["Vehicle.**"]\nmax = 2\nper_s = 4\n'
+        '[[rule]]\nid = "d"\npaths = ["Vehicle.**"]\nwhen = { min = 25 }\nreason = "Too warm."\n',
+    )
+    bus = RecordingBus()
+    for seconds in (0, 0, 4, 4):
+        desk.clock.now_s = 1000.0 + seconds
+        gate.send(bus, setting(TEMP, 20.0), desk.state)
+    assert gate.check(setting(TEMP, 20.0), desk.state, 1005.0).rule == "r"
+    assert gate.check(setting(TEMP, 25.0), desk.state, 1005.0).rule == "d"
