@@ -3,13 +3,14 @@
 #include <math.h>
 
 enum { FIRST_BIN = 4, LAST_BIN = 80 }; /* 200 Hz to 4 kHz */
+#define NOTHING (-0.2f) /* evidence of a frame without any */
 #define RISE 0.5f
 #define FALL 0.15f
 #define MIDDLE (-0.04f) /* evidence at which either is as likely: measured, see bench/audio_vad.py */
 #define SLOPE 30.0f
 
 void cv_vad_reset(cv_vad *vad) {
-    vad->evidence = 0.0f;
+    vad->evidence = NOTHING;
     vad->probability = 0.0f;
 }
 
@@ -20,7 +21,7 @@ CV_SIMD float cv_vad_process(cv_vad *vad, const float *power, const float *inter
         posterior = posterior < 1000.0f ? posterior : 1000.0f;
         sum += logf(1.0f + posterior * prior[k] / (1.0f + prior[k])) - 0.5f * logf(1.0f + prior[k]);
     }
-    float evidence = sum / (LAST_BIN - FIRST_BIN + 1) - 0.2f;
+    float evidence = sum / (LAST_BIN - FIRST_BIN + 1) + NOTHING;
     vad->evidence += (evidence > vad->evidence ? RISE : FALL) * (evidence - vad->evidence);
     vad->probability = 1.0f / (1.0f + expf(-SLOPE * (vad->evidence - MIDDLE)));
     return vad->probability;
