@@ -38,7 +38,14 @@ class Ear:
         hypothesis = stream.finish()
         final_ms = (time.perf_counter() - began_s) * 1e3
         meant = self.understander.parse(hypothesis)[0]
-        return hypothesis, ("" if meant.rejected else meant.intent, meant.values), final_ms
+        return (
+            hypothesis,
+            (
+                "" if meant.rejected else meant.intent,
+                {name: slot.text or slot.value for name, slot in meant.slots.items()},
+            ),
+            final_ms,
+        )
 
 
 def cabin(n, rng):

@@ -219,10 +219,15 @@ def judge(recording: Recording, intent: str, slots: Mapping[str, Any]) -> tuple[
     """("right" | "wrong" | "rejected", exact); rejecting what is no command is right."""
     if not intent:
         return ("rejected", False) if recording.intent else ("right", True)
-    same = {name: str(slots.get(name)) == str(value) for name, value in recording.slots.items()}
+    same = {name: _words(slots.get(name)) == _words(value) for name, value in recording.slots.items()}
     if intent != recording.intent or not all(same.values()):
         return "wrong", False
     return "right", set(slots) == set(recording.slots)
+
+
+def _words(value: object) -> str:
+    """A slot's value as text; labels written by hand differ in spaces."""
+    return " ".join(str(value).split())
 
 
 @dataclass(frozen=True, slots=True)

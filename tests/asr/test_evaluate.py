@@ -87,6 +87,7 @@ def test_noise_has_the_level_asked_for():
     [
         ("Order", {"size": "big"}, ("right", True)),
         ("Order", {"size": "big", "more": "milk"}, ("right", False)),
+        ("Order", {"size": " big "}, ("right", True)),
         ("Order", {"size": "small"}, ("wrong", False)),
         ("Other", {"size": "big"}, ("wrong", False)),
         ("", {}, ("rejected", False)),
