@@ -111,7 +111,7 @@ class Assistant:
             confirm_s=dialogue.confirm_timeout_s,
             follow_up_s=dialogue.follow_up_s,
             reject_aloud=dialogue.announce_rejected,
-            ask_below=self.config.nlu.min_confidence,
+            ask_below=self.config.nlu.sure_confidence,
         )
 
     def listener(self) -> Listener:

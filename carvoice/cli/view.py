@@ -160,7 +160,7 @@ def summary_view(turns: Iterable[Turn]) -> Table:
         figures = percentiles(turn[stage.name] for turn in times if stage.name in turn)
         if figures is None:
             continue
-        met = figures.p95 <= stage.budget_ms
+        met = round(figures.p95, 2) <= stage.budget_ms
         table.add_row(
             stage.name,
             stage.meaning,
