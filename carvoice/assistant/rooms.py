@@ -28,7 +28,6 @@ from carvoice.vehicle.policy import Policy
 from carvoice.vehicle.simulator import Scenario, SimulatedCar
 from carvoice.vehicle.state import CarState
 
-
 _STILL_SPEECH = 0.2  # noise alone stays near 0; the weak end of a word in noise does not reach a half
 
 

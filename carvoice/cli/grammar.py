@@ -74,9 +74,7 @@ def try_sentences(
     files: Annotated[
         list[Path] | None, typer.Argument(help="Test files; those beside the grammar if left out.")
     ] = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show what failed.")
-    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what failed.")] = False,
 ) -> None:
     """Try the sentences in the test files. Exit code 1 when any is not understood as it says."""
     from carvoice.assistant.ears import Ears
