@@ -119,3 +119,22 @@ def cabin_noise(n: int, rng: np.random.Generator) -> FloatArray:
     frequency_hz = np.maximum(np.fft.rfftfreq(n, 1 / 16_000), 50.0)
     noise = np.fft.irfft(spectrum * (frequency_hz / 50.0) ** -1.5, n)
     return np.asarray(noise / np.std(noise), np.float32)
+
+
+@app.command("audio-report")
+def audio_report(
+    recording: Annotated[
+        Path, typer.Argument(help="Microphone recording; a second channel is the loudspeaker.")
+    ],
+    out: Annotated[Path, typer.Argument(help="Picture to write: .png, .svg or .pdf.")],
+    far: Annotated[Path | None, typer.Option(help="What the loudspeaker played meanwhile.")] = None,
+) -> None:
+    """Draw what the front end makes of a recording: waveforms, spectrograms, ERLE, levels, voice activity."""
+    from carvoice.audio.report import write_report
+    from carvoice.errors import ConfigError
+
+    try:
+        write_report(recording, out, far)
+    except ImportError:
+        raise ConfigError("audio-report needs: pip install 'carvoice[report]'") from None
+    console.print(f"{out} written")
