@@ -30,7 +30,7 @@ from carvoice.trace import Clock
 _PRE_ROLL_FRAMES = 40
 _MEMORY_FRAMES = 120
 _FRAMES_KEPT = 200
-_SURE_WORD = 0.2
+_SURE_WORD = 0.1
 _ZONES = dict(enumerate((Zone.DRIVER, Zone.PASSENGER, Zone.REAR_LEFT, Zone.REAR_RIGHT)))
 
 
