@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ class Scene:
         title: what it shows.
         car: signals of the simulated car, set before it.
         over_reply: spoken while the reply before it is still being said.
+        picture: its turn is shown in the picture of the run.
         voice, noise, text: of the recording.
     """
 
@@ -36,6 +38,7 @@ class Scene:
     title: str
     car: dict[str, Value] = field(default_factory=dict)
     over_reply: bool = False
+    picture: bool = False
     voice: str = ""
     noise: str = ""
     text: str = ""
@@ -70,12 +73,13 @@ def demo(
     from carvoice.audio.devices import read_wav
     from carvoice.cli.live import cabin_session, display
     from carvoice.cli.recorder import Recorder
-    from carvoice.cli.view import summary_json, summary_view
+    from carvoice.cli.view import summary_json, summary_view, turn_view
 
     settings = settings_of(context, vehicle__interface="virtual", vehicle__simulate="yes")
     folder = data_path("demo")
     scenes = load_scenes(folder)
-    terminal = Console(record=True, width=MIN_WIDTH) if svg else console
+    terminal = console
+    picture = Console(record=True, width=MIN_WIDTH, file=io.StringIO())
     recorder = Recorder(save) if save else None
     turns: list[Turn] = []
     if not json:
@@ -90,7 +94,11 @@ def demo(
                 session.assistant.vehicle.set_simulated(path, value)
             shown.title(scene.clip if json else scene.heading)
             next_cuts_in = index + 1 < len(scenes) and scenes[index + 1].over_reply
-            turns += session.speak(read_wav(folder / f"{scene.clip}.wav"), wait=not next_cuts_in)
+            ended = session.speak(read_wav(folder / f"{scene.clip}.wav"), wait=not next_cuts_in)
+            turns += ended
+            if scene.picture:
+                for turn in ended:
+                    picture.print(turn_view(scene.heading, turn))
     if recorder is not None:
         recorder.finish(turns)
     if json:
@@ -100,8 +108,9 @@ def demo(
         if save:
             terminal.print(f"Kept in {save}: {recorder.files if recorder else ''}")
     if svg is not None:
+        picture.print(summary_view(turns))
         svg.parent.mkdir(parents=True, exist_ok=True)
-        terminal.save_svg(str(svg), title="carvoice demo")
+        picture.save_svg(str(svg), title="carvoice demo")
 
 
 def _read(path: Path) -> Any:
