@@ -343,6 +343,18 @@ def _copy(response: IO[bytes], part: Path, have: int, total: int, progress: Prog
                 progress(done, total)
 
 
+def _extract(archive: tarfile.TarFile, folder: Path) -> None:
+    """Extract with tarfile's data filter, or, on Pythons older than it, plain files and folders only."""
+    if hasattr(tarfile, "data_filter"):
+        archive.extractall(folder, filter="data")
+        return
+    for member in archive:
+        target = (folder / member.name).resolve()
+        if not (member.isfile() or member.isdir()) or not target.is_relative_to(folder.resolve()):
+            raise tarfile.TarError(f"{member.name} is a link or leads outside")
+        archive.extract(member, folder)
+
+
 def _unpack(path: Path, file_name: str, folder: Path) -> None:
     """Unpack an archive; a path or link that leads outside is refused."""
     try:
