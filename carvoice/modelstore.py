@@ -363,7 +363,7 @@ def _unpack(path: Path, file_name: str, folder: Path) -> None:
                 archive.extractall(folder)  # zipfile itself keeps paths inside
         else:
             with tarfile.open(path) as archive_tar:
-                archive_tar.extractall(folder, filter="data")
+                _extract(archive_tar, folder)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
         raise ModelError(f"{path}: cannot be unpacked: {error}") from error
 
