@@ -6,8 +6,11 @@ else happens in the thread that reads or writes.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -34,13 +37,34 @@ def _pyaudio() -> Any:
     return pyaudio
 
 
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Silence what ALSA and JACK write to stderr while PortAudio looks for devices."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
+
+
+def _host() -> Any:
+    """PortAudio, initialized; to be terminated by the caller."""
+    pyaudio = _pyaudio()
+    with _without_chatter():
+        return pyaudio.PyAudio()
+
+
 def list_devices() -> list[tuple[int, str, int, int]]:
     """Index, name, input channels and output channels of every device.
 
     Raises:
         AudioError: PyAudio is not installed.
     """
-    host = _pyaudio().PyAudio()
+    host = _host()
     try:
         infos = [host.get_device_info_by_index(i) for i in range(host.get_device_count())]
     finally:
@@ -86,7 +110,7 @@ class _Capture:
 
     def open(self) -> None:
         """Find and start the device; raises AudioError."""
-        self._host = self._module.PyAudio()
+        self._host = _host()
         try:
             info = _find(self._host, self._device, "Input")
             if info["maxInputChannels"] < self._channels:
@@ -300,7 +324,7 @@ class SpeakerSink(Closing):
 
     def __init__(self, device: int | str | None = None, *, buffer_ms: int = 200) -> None:
         self._module = _pyaudio()
-        self._host = self._module.PyAudio()
+        self._host = _host()
         self.xruns = 0
         self._open = True
         self._discard = threading.Event()
