@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
 from rich.console import Group, RenderableType
@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from carvoice.budget import STAGES, percentiles, stage_times
+from carvoice.budget import STAGES, Percentiles, Stage, percentiles, stage_times
 from carvoice.records import (
     Actuation,
     Decision,
@@ -149,17 +149,13 @@ def latency_bars(turn: Turn) -> Table:
 def summary_view(turns: Iterable[Turn]) -> Table:
     """p50 and p95 of every stage against its budget."""
     turns = list(turns)
-    times = [stage_times(turn) for turn in turns]
     table = Table(title=f"{len(turns)} turns against the latency budget", title_justify="left")
     table.add_column("stage", no_wrap=True)
     table.add_column("what", style="dim")
     for column in ("n", "p50", "p95", "max", "budget"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    for stage in STAGES:
-        figures = percentiles(turn[stage.name] for turn in times if stage.name in turn)
-        if figures is None:
-            continue
+    for stage, figures in _stage_figures(turns):
         met = round(figures.p95, 2) <= stage.budget_ms
         table.add_row(
             stage.name,
@@ -176,14 +172,21 @@ def summary_view(turns: Iterable[Turn]) -> Table:
 
 def summary_json(turns: Iterable[Turn]) -> str:
     """The same for machines: one JSON line."""
-    times = [stage_times(turn) for turn in turns]
+    turns = list(turns)
     stages = {}
+    for stage, figures in _stage_figures(turns):
+        rounded = {key: round(value, 3) for key, value in asdict(figures).items()}
+        stages[stage.name] = {**rounded, "budget_ms": stage.budget_ms}
+    return json.dumps({"event": "Summary", "turns": len(turns), "stages_ms": stages})
+
+
+def _stage_figures(turns: Sequence[Turn]) -> Iterator[tuple[Stage, Percentiles]]:
+    """The stages that the turns had, with their figures."""
+    times = [stage_times(turn) for turn in turns]
     for stage in STAGES:
         figures = percentiles(turn[stage.name] for turn in times if stage.name in turn)
         if figures is not None:
-            rounded = {key: round(value, 3) for key, value in asdict(figures).items()}
-            stages[stage.name] = {**rounded, "budget_ms": stage.budget_ms}
-    return json.dumps({"event": "Summary", "turns": len(times), "stages_ms": stages})
+            yield stage, figures
 
 
 def _verdict(verdict: Verdict) -> Text:
