@@ -3,7 +3,8 @@
 Command: `python -m training.train FEATURES OUT --minutes 95` (or `--steps N`). The learning rate warms up,
 stays, and falls to zero over the last part of the budget; `OUT/last.pt` holds everything needed to resume,
 with the exponential average of the weights that is exported. Feature shards that appear while it runs are
-taken in.
+taken in. `--from CHECKPOINT` begins a new run, with its own budget and schedule, at the averaged weights of
+an earlier one: lower the peak with `--learning-rate` then.
 """
 
 from __future__ import annotations
@@ -99,7 +100,13 @@ class Trainer:
     """Owns the model, its optimizer and their checkpoint."""
 
     def __init__(
-        self, features: Path, out: Path, model_settings: ModelSettings, settings: TrainSettings, device: str
+        self,
+        features: Path,
+        out: Path,
+        model_settings: ModelSettings,
+        settings: TrainSettings,
+        device: str,
+        start: Path | None = None,
     ) -> None:
         torch.manual_seed(settings.seed)
         self.settings, self.out = settings, out
@@ -117,13 +124,18 @@ class Trainer:
         )
         self.checkpoint = out / "last.pt"
         resumed = self._resume()
-        # a resumed run draws other material than the first part did
-        seed = settings.seed + self.step
+        earlier = 0
+        if start and not resumed:
+            state = torch.load(start, weights_only=True)
+            self.model.load_state_dict(state["average"])
+            earlier = state["step"]
+        # a run that goes on draws other material than the first part did
+        seed = settings.seed + self.step + earlier
         lookahead = model_settings.delayed_blocks
         self.rows = RowMaker(self.corpus, settings.row_frames, lookahead, seed)
         bank = NoiseBank(features / "noise" / "noise.json", self.device)
         self.scene = Scene(bank, SceneSettings(), self.device, seed)
-        if not resumed:
+        if not resumed and not start:
             self._measure_features()
         self.average = WeightAverage(self.model, settings.average_decay)
         if resumed:
@@ -223,6 +235,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=TrainSettings().minutes)
     parser.add_argument("--steps", type=int, default=0)
+    parser.add_argument("--from", dest="start", type=Path, help="checkpoint whose weights to begin with")
+    parser.add_argument("--learning-rate", type=float, default=TrainSettings().learning_rate)
     parser.add_argument("--rows", type=int, default=TrainSettings().rows)
     parser.add_argument("--channels", type=int, default=ModelSettings().channels)
     parser.add_argument("--hidden", type=int, default=ModelSettings().hidden)
@@ -233,8 +247,10 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     sizes = ModelSettings(channels=arguments.channels, hidden=arguments.hidden, blocks=arguments.blocks)
     minutes = 0.0 if arguments.steps else arguments.minutes
-    settings = TrainSettings(minutes=minutes, steps=arguments.steps, rows=arguments.rows)
-    Trainer(arguments.features, arguments.out, sizes, settings, arguments.device).run()
+    settings = TrainSettings(
+        minutes=minutes, steps=arguments.steps, rows=arguments.rows, learning_rate=arguments.learning_rate
+    )
+    Trainer(arguments.features, arguments.out, sizes, settings, arguments.device, arguments.start).run()
 
 
 if __name__ == "__main__":

@@ -115,6 +115,17 @@ def test_stopped_training_resumes_where_it_was(tmp_path: Path) -> None:
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["step"] == 4
 
 
+def test_a_new_run_can_begin_with_the_averaged_weights_of_an_earlier_one(tmp_path: Path) -> None:
+    write_tones(tmp_path / "features")
+    settings = TrainSettings(minutes=0, steps=2, rows=2, weights=WEIGHTS)
+    Trainer(tmp_path / "features", tmp_path / "first", TOY, settings, "cpu").run()
+    start = tmp_path / "first" / "last.pt"
+    second = Trainer(tmp_path / "features", tmp_path / "second", TOY, settings, "cpu", start)
+    assert second.step == 0
+    for name, value in torch.load(start, weights_only=True)["average"].items():
+        assert torch.equal(second.model.state_dict()[name], value)
+
+
 @pytest.mark.parametrize("chunk", [4, 12, 16, 32])
 def test_streaming_in_chunks_equals_one_pass(chunk: int) -> None:
     torch.manual_seed(0)
