@@ -105,7 +105,8 @@ class Interpretation:
         confidence: calibrated probability (0..1) that intent and slots are right.
         template: the sentence template that matched.
         text: the words interpreted.
-        rejected: why this is not a command ("out of domain", "low confidence", ...); None if accepted.
+        rejected: why this is not a command ("out of domain", "low confidence", "out of range", ...); None if
+            accepted. Out of range, ``slots`` has the "min" and "max" that would have been right.
         alternatives: other readings that were close, best first.
         source: who read it, "grammar" or "llm"; what a language model proposes is always confirmed.
     """

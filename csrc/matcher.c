@@ -113,7 +113,7 @@ typedef struct {
     const cv_edge *edges;
     const int32_t *node_chars;
     const uint8_t *boundary;
-    int32_t n_nodes;
+    int32_t n_nodes, any_number;
 } walk;
 
 /* Follow list arc `arc` from thread `t`; every value that fits becomes a thread. */
@@ -139,7 +139,8 @@ static int pass_list(const walk *w, int32_t t, int32_t arc) {
     }
     if (list->kind == CV_LIST_RANGE) {
         for (int32_t e = m->edge_start[node]; e < m->edge_start[node + 1]; e++) {
-            if (w->edges[e].kind == CV_EDGE_NUMBER && in_range(list, w->edges[e].number)) {
+            if (w->edges[e].kind != CV_EDGE_NUMBER) continue;
+            if ((w->any_number && list->digits) || in_range(list, w->edges[e].number)) {
                 if (!push(m, w->edges[e].to, then, t, arc, CV_VALUE_EDGE - e, cost)) return 0;
             }
         }
@@ -227,8 +228,9 @@ static int32_t gather(cv_matcher *m, int32_t node) {
 }
 
 int32_t cv_matcher_process(cv_matcher *m, const cv_automaton *a, const cv_edge *edges, int32_t n_edges,
-                           const int32_t *node_chars, const uint8_t *boundary, int32_t n_nodes) {
-    walk w = {m, a, edges, node_chars, boundary, n_nodes};
+                           const int32_t *node_chars, const uint8_t *boundary, int32_t n_nodes,
+                           int32_t any_number) {
+    walk w = {m, a, edges, node_chars, boundary, n_nodes, any_number};
     const int32_t last = n_nodes - 1;
     m->n_threads = m->n_finals = m->alive = m->extends = 0;
     if (n_nodes < 1 || n_nodes > m->max_nodes) return -1;

@@ -61,9 +61,12 @@ cv_matcher *cv_matcher_init(void *memory, int32_t n_states, int32_t max_nodes, i
                             int32_t max_finals);
 
 /* Match. node_chars[i] is the character offset of node i, boundary[i] is 1 where a wildcard may begin
- * or end. Returns the number of complete parses, or -1 when the threads ran out. */
+ * or end. With any_number set, the limits of ranges are not looked at: to tell a number that is too
+ * large from words that are no command. Returns the number of complete parses, or -1 when the threads
+ * ran out. */
 int32_t cv_matcher_process(cv_matcher *m, const cv_automaton *a, const cv_edge *edges, int32_t n_edges,
-                           const int32_t *node_chars, const uint8_t *boundary, int32_t n_nodes);
+                           const int32_t *node_chars, const uint8_t *boundary, int32_t n_nodes,
+                           int32_t any_number);
 
 const cv_thread *cv_matcher_threads(const cv_matcher *m);
 const cv_final *cv_matcher_finals(const cv_matcher *m);

@@ -20,6 +20,7 @@ from carvoice.records import Actuation, Evidence, Interpretation, Reply, Value, 
 from carvoice.trace import Trace
 
 SILENCE = Reply("", "silent")
+_OUT_OF_RANGE = "out of range"  # a command but for its number
 _ASK_AGAIN = 1  # times a question is repeated when the answer was not understood
 
 
@@ -140,6 +141,9 @@ class Conversation:
             if self._is_sure(reading) or (addressed and reading.rejected is None)
         )
         if not commands:
+            if addressed and interpretations and interpretations[0].rejected == _OUT_OF_RANGE:
+                limits = {name: str(value) for name, value in interpretations[0].values.items()}
+                return Response(Reply(self._replies.system("out_of_range", **limits), "rejected"))
             return self._unmatched(text, trace, addressed)
         act = self._acts.get(commands[0].intent)
         if act is not None:

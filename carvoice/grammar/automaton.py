@@ -59,6 +59,19 @@ class ListProgram:
     hundredths: Int32Array = field(default_factory=lambda: np.zeros(0, np.int32))
     multiplier: float | None = None
 
+    def has_number(self, number: float) -> bool:
+        """Whether a range has a number written in digits; the C matcher asks the same."""
+        start, stop, step, digits = self.limits.tolist()
+        hundredths = round(number * 100)
+        whole, rest = divmod(hundredths, 100)
+        return (
+            bool(digits)
+            and abs(number * 100 - hundredths) < 1e-6
+            and start <= whole <= stop
+            and (whole - start) % step == 0
+            and (rest == 0 or rest in self.hundredths)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TemplateInfo:

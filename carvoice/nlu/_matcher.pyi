@@ -14,6 +14,6 @@ class Matcher:
 
     def __init__(self, automaton: Automaton) -> None: ...
     def match(
-        self, edges: list[Edge], node_chars: list[int], boundary: list[int]
+        self, edges: list[Edge], node_chars: list[int], boundary: list[int], any_number: bool = False
     ) -> tuple[list[Parse], bool, bool] | None:
         """(complete parses, cheapest first; alive; could go on), None when there are too many."""

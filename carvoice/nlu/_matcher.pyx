@@ -48,7 +48,7 @@ cdef extern from "matcher.h" nogil:
     size_t cv_matcher_size(int32_t, int32_t, int32_t, int32_t)
     cv_matcher *cv_matcher_init(void *, int32_t, int32_t, int32_t, int32_t)
     int32_t cv_matcher_process(cv_matcher *, const cv_automaton *, const cv_edge *, int32_t,
-                               const int32_t *, const uint8_t *, int32_t)
+                               const int32_t *, const uint8_t *, int32_t, int32_t)
     const cv_thread *cv_matcher_threads(const cv_matcher *)
     const cv_final *cv_matcher_finals(const cv_matcher *)
     int32_t cv_matcher_alive(const cv_matcher *)
@@ -135,13 +135,14 @@ cdef class Matcher:
         free(self._edges)
         free(self._memory)
 
-    def match(self, list edges, list node_chars, list boundary):
+    def match(self, list edges, list node_chars, list boundary, bint any_number=False):
         """Match a lattice.
 
         Args:
             edges: (from, to, kind, word, number) tuples sorted by ``from``.
             node_chars: character offset of each node.
             boundary: 1 for nodes at which a wildcard may begin and end.
+            any_number: do not look at the limits of ranges.
 
         Returns:
             (complete parses, cheapest first, whether any parse is alive, whether one could go on). A
@@ -159,7 +160,7 @@ cdef class Matcher:
             self._boundary[i] = boundary[i]
         with nogil:
             count = cv_matcher_process(self._m, &self._a, self._edges, n_edges, self._chars,
-                                       self._boundary, n_nodes)
+                                       self._boundary, n_nodes, any_number)
         if count < 0:
             return None
         cdef const cv_final *finals = cv_matcher_finals(self._m)

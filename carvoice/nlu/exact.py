@@ -24,6 +24,7 @@ class Reading:
         intent, slots, template: what it means and which template said so.
         block: index of the block in the automaton.
         cost: the matcher's cost; the smallest is the best.
+        out_of_range: (smallest, largest) of a range that does not have the number said; None if all do.
         metadata: metadata of the block.
     """
 
@@ -33,6 +34,7 @@ class Reading:
     block: int
     cost: int
     metadata: Mapping[str, Any]
+    out_of_range: tuple[int, int] | None = None
 
 
 class ExactParser:
@@ -43,16 +45,23 @@ class ExactParser:
         self._builder = LatticeBuilder(automaton)
         self._matcher = Matcher(automaton)
 
-    def parse(self, text: str, context: Mapping[str, Any] | None = None) -> list[Reading]:
+    def parse(
+        self, text: str, context: Mapping[str, Any] | None = None, *, any_number: bool = False
+    ) -> list[Reading]:
         """All readings of a text, the best first; [] when the grammar does not have it.
 
         The order is HassIL's ``recognize_best``: fewer wildcards, more literal text, less text in
         wildcards, then the intent's name.
+
+        Args:
+            text: what was said.
+            context: what is known beforehand.
+            any_number: numbers in digits may be outside of their range; a reading says whether one is.
         """
         lattice = self._builder.build(text)
         if lattice is None or not lattice.edges:
             return []
-        matched = self._matcher.match(lattice.edges, lattice.starts, lattice.boundary)
+        matched = self._matcher.match(lattice.edges, lattice.starts, lattice.boundary, any_number)
         if matched is None or not matched[0]:
             return []
         known = context or {}
@@ -95,6 +104,7 @@ class ExactParser:
                 return None
         slots: dict[str, Slot] = {}
         context = known
+        out_of_range: tuple[int, int] | None = None
         for list_arc, value, from_node, to_node in matches:
             program = automaton.lists[automaton.list_id[list_arc]]
             start, end = lattice.starts[from_node], lattice.ends[to_node]
@@ -109,6 +119,8 @@ class ExactParser:
                 out = heard
             elif value <= -2:
                 number = lattice.edges[-2 - value][4]
+                if not program.has_number(number):
+                    out_of_range = (int(program.limits[0]), int(program.limits[1]))
                 out = _number(number, program.multiplier)
             else:
                 out = program.values[value]
@@ -125,7 +137,7 @@ class ExactParser:
         for name, fixed in block.slots.items():
             if name not in slots:
                 slots[name] = Slot(fixed)
-        return Reading(block.intent, slots, template.text, template.block, cost, block.metadata)
+        return Reading(block.intent, slots, template.text, template.block, cost, block.metadata, out_of_range)
 
 
 def _number(number: float, multiplier: float | None) -> int | float:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from carvoice.grammar.automaton import Automaton
+from carvoice.nlu.amount import amounts, in_digits, place_in_words
 from carvoice.nlu.confidence import probability
 from carvoice.nlu.confusion import Confusions
 from carvoice.nlu.exact import ExactParser, Reading
@@ -18,9 +19,10 @@ from carvoice.nlu.manners import manners_of
 from carvoice.nlu.phonetic import PhoneticSearch, Pronouncer, SearchSettings
 from carvoice.nlu.sound import SoundParser, is_same
 from carvoice.nlu.spoken import MAX_COMMANDS, carried_over, corrected, joints
-from carvoice.records import Hypothesis, Interpretation, PrefixState
+from carvoice.records import Hypothesis, Interpretation, PrefixState, Slot
 from carvoice.resources import data_path
 
+OUT_OF_RANGE = "out of range"
 LETTERS = "abcdefghijklmnopqrstuvwxyzäöüß'éèàçñ"
 
 
@@ -144,14 +146,40 @@ class Understander:
     # --- word for word ---
 
     def _word_for_word(self, text: str, known: Mapping[str, Any], sure: float) -> list[Interpretation]:
+        whole = self._command(text, known, sure)
+        if whole is not None:
+            return [whole]
+        for better in corrected(text, self._manners):
+            found = self._command(better, known, sure * 0.97)
+            if found is not None:
+                return [_unplaced(found, text)]
+        return self._compound(text, known, sure, MAX_COMMANDS)
+
+    def _command(self, text: str, known: Mapping[str, Any], sure: float) -> Interpretation | None:
+        """One command, word for word; a rejected one if only its number does not fit."""
         readings = self.exact.parse(text, known)
         if readings:
-            return [_interpretation(readings, text, sure)]
-        for better in corrected(text, self._manners):
-            readings = self.exact.parse(better, known)
-            if readings:
-                return [_interpretation(_unplaced(readings), text, sure * 0.97)]
-        return self._compound(text, known, sure, MAX_COMMANDS)
+            return _interpretation(readings, text, sure)
+        numbers = amounts(text, self.exact.automaton.language)
+        if not numbers:
+            return None
+        readings = self.exact.parse(in_digits(text, numbers), known, any_number=True)
+        if not readings:
+            return None
+        fitting = [reading for reading in readings if reading.out_of_range is None]
+        limits = readings[0].out_of_range
+        found = _interpretation(fitting or readings, text, sure)
+        slots = {
+            name: _spanning(
+                slot, place_in_words(slot.start, numbers), place_in_words(slot.end, numbers), text
+            )
+            for name, slot in found.slots.items()
+        }
+        found = replace(found, slots=slots)
+        if fitting or limits is None:
+            return found
+        bounds = {"min": Slot(limits[0]), "max": Slot(limits[1])}
+        return Interpretation("", bounds, 0.0, "", text, OUT_OF_RANGE, (found,))
 
     def _compound(
         self, text: str, known: Mapping[str, Any], sure: float, at_most: int
@@ -160,21 +188,30 @@ class Understander:
             return []
         for end, start in joints(text, self._manners):
             left, right = text[:end], text[start:]
-            first = self.exact.parse(left, known)
-            if not first:
+            head = self._command(left, known, sure)
+            if head is None:
                 continue
-            head = _interpretation(first, left, sure)
-            readings = self.exact.parse(right, known)
-            if readings:
-                return [head, _moved(_interpretation(readings, right, sure), start)]
-            rest = self._compound(right, known, sure, at_most - 1)
+            if head.rejected:
+                return [head]  # half a wish is not done
+            rest = self._rest(left, right, start, known, sure, at_most)
             if rest:
-                return [head, *(_moved(item, start) for item in rest)]
-            for carried in carried_over(left, right):
-                readings = self.exact.parse(carried, known)
-                if readings:
-                    offset = start - (len(carried) - len(right))
-                    return [head, _moved(_interpretation(readings, carried, sure * 0.97), offset)]
+                return [rest[0]] if rest[0].rejected else [head, *rest]
+        return []
+
+    def _rest(
+        self, left: str, right: str, start: int, known: Mapping[str, Any], sure: float, at_most: int
+    ) -> list[Interpretation]:
+        """The commands of the right half, which begins at ``start``."""
+        found = self._command(right, known, sure)
+        if found is not None:
+            return [_moved(found, start)]
+        more = self._compound(right, known, sure, at_most - 1)
+        if more:
+            return [_moved(item, start) for item in more]
+        for carried in carried_over(left, right):
+            found = self._command(carried, known, sure * 0.97)
+            if found is not None:
+                return [_moved(found, start - (len(carried) - len(right)))]
         return []
 
     # --- by sound ---
@@ -240,15 +277,14 @@ def _interpretation(readings: list[Reading], text: str, confidence: float) -> In
     return Interpretation(best.intent, best.slots, confidence, best.template, text, None, others[:4])
 
 
-def _unplaced(readings: list[Reading]) -> list[Reading]:
+def _unplaced(found: Interpretation, text: str) -> Interpretation:
     """Slots whose places in the text are not known, as the text was put right."""
-    return [
-        replace(
-            reading,
-            slots={name: replace(slot, start=-1, end=-1) for name, slot in reading.slots.items()},
-        )
-        for reading in readings
-    ]
+    slots = {name: replace(slot, start=-1, end=-1) for name, slot in found.slots.items()}
+    return replace(found, slots=slots, text=text)
+
+
+def _spanning(slot: Slot, start: int, end: int, text: str) -> Slot:
+    return slot if slot.start < 0 else Slot(slot.value, text[start:end], start, end)
 
 
 def _moved(found: Interpretation, offset: int) -> Interpretation:

@@ -90,7 +90,7 @@ static void fuzz_matcher(void) {
     void *memory = malloc(cv_matcher_size(STATES, NODES, max_threads, max_finals));
     cv_matcher *m = cv_matcher_init(memory, STATES, NODES, max_threads, max_finals);
     for (int32_t repeat = 0; repeat < 3; repeat++) {
-        const int32_t count = cv_matcher_process(m, &a, edges, n_edges, chars, boundary, n_nodes);
+        const int32_t count = cv_matcher_process(m, &a, edges, n_edges, chars, boundary, n_nodes, below(2));
         CHECK(count >= -1 && count <= max_finals);
         for (int32_t f = 0; f < count; f++) {
             const cv_thread *threads = cv_matcher_threads(m);
