@@ -14,12 +14,21 @@
 #define CV_FFT_SIZE 320
 #define CV_BINS 161
 #define CV_ALIGNMENT 64
+#define CV_LANES 8 /* floats that the hot loops take at once */
 
-/* Compile the hot loops twice, for any x86-64 and for AVX2+FMA, and choose when the library loads.
+/* CV_LANES floats as one value: one AVX register, or two of SSE or NEON. */
+typedef float cv_vec __attribute__((vector_size(CV_LANES * sizeof(float)), may_alias));
+
+/* Compile the hot loops twice, for any x86-64 and for AVX2 with FMA, and choose when the library loads. The
+ * level is asked for by its features: "arch=haswell" would take Intel's processors only, not AMD's.
  * Sanitizers cannot run before the loader's choice, so their builds keep one version. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__) && !defined(CV_NO_CLONES) && defined(__gnu_linux__)
-#define CV_SIMD __attribute__((target_clones("default", "arch=haswell")))
+#if __GNUC__ >= 12
+#define CV_SIMD __attribute__((target_clones("default", "arch=x86-64-v3")))
+#else
+#define CV_SIMD __attribute__((target_clones("default", "avx2")))
+#endif
 #else
 #define CV_SIMD
 #endif

@@ -3,14 +3,13 @@
 #include <math.h>
 #include <string.h>
 
-enum { FIRST_BIN = 4, LAST_BIN = 128, GROUPS_PER_FRAME = 2 };
+enum { FIRST_BIN = 4, LAST_BIN = 128 };
 #define MEMORY 0.985f
 #define FAR_SILENCE 1e-6f /* mean square below which the far end teaches nothing: -60 dBFS */
 
 void cv_delay_carve(cv_delay *delay, cv_arena *arena, size_t max_delay) {
     size_t lanes = (max_delay + CV_FRAME - 1) / CV_FRAME;
-    size_t step = CV_LANES * GROUPS_PER_FRAME;
-    delay->lanes = (lanes + step - 1) / step * step;
+    delay->lanes = (lanes + CV_LANES - 1) / CV_LANES * CV_LANES;
     delay->xr = cv_take_floats(arena, CV_BINS * delay->lanes);
     delay->xi = cv_take_floats(arena, CV_BINS * delay->lanes);
     delay->cr = cv_take_floats(arena, CV_BINS * delay->lanes);
@@ -62,7 +61,7 @@ static CV_SIMD void average(cv_delay *delay, const float *yr, const float *yi, f
     }
 }
 
-/* Correlations of the next four far-end frames; keeps the greatest. */
+/* Correlations of the next CV_LANES far-end frames; keeps the greatest. */
 static CV_SIMD void search(cv_delay *delay) {
     size_t first = delay->group * CV_LANES;
     for (size_t k = FIRST_BIN; k <= LAST_BIN; k++) {
@@ -71,7 +70,7 @@ static CV_SIMD void search(cv_delay *delay) {
             delay->si[k * CV_LANES + l] = delay->ci[k * delay->lanes + first + l] * delay->weight[k];
         }
     }
-    cv_fft_inverse4(delay->fft, delay->sr, delay->si, CV_LANES, delay->lags);
+    cv_fft_inverse_lanes(delay->fft, delay->sr, delay->si, CV_LANES, delay->lags);
     for (int i = 0; i < CV_FRAME; i++) {
         for (size_t l = 0; l < CV_LANES; l++) {
             float power = delay->lags[(size_t)i * CV_LANES + l];
@@ -104,10 +103,8 @@ bool cv_delay_process(cv_delay *delay, const float *far_re, const float *far_im,
         for (size_t k = FIRST_BIN; k <= LAST_BIN; k++)
             delay->weight[k] = 1.0f / sqrtf(delay->far_psd[k] * delay->near_psd[k] + 1e-12f);
     }
-    for (int i = 0; i < GROUPS_PER_FRAME; i++) {
-        search(delay);
-        delay->group++;
-    }
+    search(delay);
+    delay->group++;
     if (delay->group * CV_LANES < lanes) return false;
     float rms = sqrtf(delay->energy / (float)(lanes * CV_FRAME)) + 1e-20f;
     delay->confidence = sqrtf(delay->peak) / rms;

@@ -18,8 +18,8 @@ typedef struct {
     size_t lanes;    /* far-end frames searched, a multiple of CV_LANES */
     float *xr, *xi;  /* far-end spectra, [bin][lane], newest first */
     float *cr, *ci;  /* averaged cross spectra, [bin][lane] */
-    float *sr, *si;  /* weighted spectra of four lanes: scratch */
-    float *lags;     /* four lanes' correlations: scratch */
+    float *sr, *si;  /* weighted spectra of CV_LANES lanes: scratch */
+    float *lags;     /* their correlations: scratch */
     float *far_psd, *near_psd, *weight;
     uint32_t heard;  /* frames averaged so far */
     size_t group;    /* lanes searched next */

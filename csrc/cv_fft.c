@@ -3,15 +3,13 @@
 #include <math.h>
 #include <string.h>
 
-typedef float cv_lanes __attribute__((vector_size(CV_LANES * sizeof(float))));
-
 #define CV_T float
 #define CV_NAME(x) one_##x
 #include "cv_fft_kernel.h"
 #undef CV_T
 #undef CV_NAME
-#define CV_T cv_lanes
-#define CV_NAME(x) four_##x
+#define CV_T cv_vec
+#define CV_NAME(x) lanes_##x
 #include "cv_fft_kernel.h"
 
 void cv_fft_init(cv_fft *fft) {
@@ -34,17 +32,17 @@ CV_SIMD void cv_fft_inverse(const cv_fft *fft, const float *re, const float *im,
     one_inverse(fft, re, im, 1, time);
 }
 
-CV_SIMD void cv_fft_forward4(const cv_fft *fft, const float *time, float *re, float *im, size_t stride) {
-    four_forward(fft, (const cv_lanes *)time, (cv_lanes *)re, (cv_lanes *)im, stride / CV_LANES);
+CV_SIMD void cv_fft_forward_lanes(const cv_fft *fft, const float *time, float *re, float *im, size_t stride) {
+    lanes_forward(fft, (const cv_vec *)time, (cv_vec *)re, (cv_vec *)im, stride / CV_LANES);
 }
 
-CV_SIMD void cv_fft_inverse4(const cv_fft *fft, const float *re, const float *im, size_t stride, float *time) {
-    four_inverse(fft, (const cv_lanes *)re, (const cv_lanes *)im, stride / CV_LANES, (cv_lanes *)time);
+CV_SIMD void cv_fft_inverse_lanes(const cv_fft *fft, const float *re, const float *im, size_t stride, float *time) {
+    lanes_inverse(fft, (const cv_vec *)re, (const cv_vec *)im, stride / CV_LANES, (cv_vec *)time);
 }
 
-CV_SIMD void cv_fft_constrain4(const cv_fft *fft, float *re, float *im, size_t stride) {
-    cv_lanes time[CV_FFT_SIZE];
-    four_inverse(fft, (const cv_lanes *)re, (const cv_lanes *)im, stride / CV_LANES, time);
-    memset(time + CV_FRAME, 0, CV_FRAME * sizeof(cv_lanes));
-    four_forward(fft, time, (cv_lanes *)re, (cv_lanes *)im, stride / CV_LANES);
+CV_SIMD void cv_fft_constrain_lanes(const cv_fft *fft, float *re, float *im, size_t stride) {
+    cv_vec time[CV_FFT_SIZE];
+    lanes_inverse(fft, (const cv_vec *)re, (const cv_vec *)im, stride / CV_LANES, time);
+    memset(time + CV_FRAME, 0, CV_FRAME * sizeof(cv_vec));
+    lanes_forward(fft, time, (cv_vec *)re, (cv_vec *)im, stride / CV_LANES);
 }

@@ -1,16 +1,14 @@
-/* cv_fft.h - real FFT of 320 samples, one signal at a time or four side by side.
+/* cv_fft.h - real FFT of 320 samples, one signal at a time or CV_LANES side by side.
  *
  * Forward: X[k] = sum_n x[n] exp(-2 pi i k n / 320), k = 0..160. Inverse includes the 1/320.
  * Method: the 320 real samples are packed as 160 complex ones, transformed with a Stockham autosort
  * FFT of radices 4, 4, 2, 5 (Stockham 1966; Van Loan, "Computational Frameworks for the FFT", 1.7),
- * and unpacked. The four-lane form keeps the lanes innermost, so each step is one vector operation.
+ * and unpacked. The many-lane form keeps the lanes innermost, so each step is one vector operation.
  */
 #ifndef CV_FFT_H
 #define CV_FFT_H
 
 #include "cv_base.h"
-
-#define CV_LANES 4
 
 typedef struct {
     float cos_half[CV_FFT_SIZE / 2]; /* exp(-2 pi i j / 160) */
@@ -25,12 +23,12 @@ void cv_fft_init(cv_fft *fft);
 void cv_fft_forward(const cv_fft *fft, const float *time, float *re, float *im);
 void cv_fft_inverse(const cv_fft *fft, const float *re, const float *im, float *time);
 
-/* Four signals: time is [320][4]; bin k of lane l is re[k * stride + l]. All 16-byte aligned. */
-void cv_fft_forward4(const cv_fft *fft, const float *time, float *re, float *im, size_t stride);
-void cv_fft_inverse4(const cv_fft *fft, const float *re, const float *im, size_t stride, float *time);
+/* CV_LANES signals: time is [320][CV_LANES]; bin k of lane l is re[k * stride + l]. All 32-byte aligned. */
+void cv_fft_forward_lanes(const cv_fft *fft, const float *time, float *re, float *im, size_t stride);
+void cv_fft_inverse_lanes(const cv_fft *fft, const float *re, const float *im, size_t stride, float *time);
 
-/* Project four spectra onto impulse responses of 160 taps: the gradient constraint of
+/* Project CV_LANES spectra onto impulse responses of 160 taps: the gradient constraint of
  * overlap-save filtering. In place. */
-void cv_fft_constrain4(const cv_fft *fft, float *re, float *im, size_t stride);
+void cv_fft_constrain_lanes(const cv_fft *fft, float *re, float *im, size_t stride);
 
 #endif

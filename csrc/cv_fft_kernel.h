@@ -1,4 +1,4 @@
-/* cv_fft_kernel.h - the FFT written once over an element type CV_T: float, or four floats.
+/* cv_fft_kernel.h - the FFT written once over an element type CV_T: float, or CV_LANES floats.
  *
  * Included by cv_fft.c with CV_T and CV_NAME(x) defined; not a header to include elsewhere.
  */

@@ -49,8 +49,8 @@ const char *cv_frontend_check(const cv_frontend_config *c) {
     if (c->mics < 1 || c->mics > CV_MAX_MICS) return "mics must be 1 to 4";
     if (c->zones < 1 || c->zones > CV_MAX_ZONES) return "zones must be 1 to 4";
     if (c->far_channels < 1 || c->far_channels > CV_MAX_FAR_CHANNELS) return "far_channels must be 1 or 2";
-    if (c->partitions < 4 || c->partitions > 32 || c->partitions % 4)
-        return "the echo filter must be 40 to 320 ms long, in steps of 40 ms";
+    if (c->partitions < CV_LANES || c->partitions > 32 || c->partitions % CV_LANES)
+        return "the echo filter must be 80 to 320 ms long, in steps of 80 ms";
     if (c->max_delay < 0 || c->max_delay > CV_RATE) return "the delay search must be 0 to 1000 ms";
     if (c->delay < 0 || c->delay > CV_RATE) return "the delay must be 0 to 1000 ms";
     if (!(c->highpass_hz >= 0.0f && c->highpass_hz <= 1000.0f)) return "the high-pass must be at 0 to 1000 Hz";

@@ -17,7 +17,7 @@ typedef struct {
     int mics;            /* 1..4 */
     int zones;           /* 1..4 seats to tell apart; counts from two microphones on */
     int far_channels;    /* 1..2 */
-    int partitions;      /* length of the echo filter in frames, a multiple of 4 up to 32 */
+    int partitions;      /* length of the echo filter in frames, a multiple of 8 up to 32 */
     int max_delay;       /* samples of delay searched; 0: none */
     int delay;           /* samples of delay known beforehand */
     float highpass_hz;   /* 0: off */

@@ -4,6 +4,11 @@
 
 #define CV_TINY 1e-10f
 
+static inline float sum_of(const cv_vec *vector) { /* by pointer: by value its ABI depends on the machine */
+    cv_vec x = *vector;
+    return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+}
+
 void cv_far_spectra_carve(cv_far_spectra *far, cv_arena *arena, size_t channels, size_t partitions) {
     far->channels = channels;
     far->partitions = partitions;
@@ -53,56 +58,54 @@ void cv_kalman_init(cv_kalman *kalman, const cv_kalman_config *config, const cv_
 
 CV_SIMD void cv_kalman_predict(cv_kalman *kalman, const cv_far_spectra *far, float *echo) {
     float yr[CV_BINS], yi[CV_BINS], time[CV_FFT_SIZE];
-    size_t lanes = kalman->lanes;
+    size_t vectors = kalman->lanes / CV_LANES;
     for (size_t k = 0; k < CV_BINS; k++) {
-        const float *restrict xr = far->xr + k * lanes, *restrict xi = far->xi + k * lanes;
-        const float *restrict wr = kalman->wr + k * lanes, *restrict wi = kalman->wi + k * lanes;
-        float sr = 0.0f, si = 0.0f;
-        for (size_t m = 0; m < lanes; m++) {
-            sr += xr[m] * wr[m] - xi[m] * wi[m];
-            si += xr[m] * wi[m] + xi[m] * wr[m];
+        size_t at = k * kalman->lanes;
+        const cv_vec *xr = (const cv_vec *)(far->xr + at), *xi = (const cv_vec *)(far->xi + at);
+        const cv_vec *wr = (const cv_vec *)(kalman->wr + at), *wi = (const cv_vec *)(kalman->wi + at);
+        cv_vec sr = {0}, si = {0};
+        for (size_t v = 0; v < vectors; v++) {
+            sr += xr[v] * wr[v] - xi[v] * wi[v];
+            si += xr[v] * wi[v] + xi[v] * wr[v];
         }
-        yr[k] = sr;
-        yi[k] = si;
+        yr[k] = sum_of(&sr);
+        yi[k] = sum_of(&si);
     }
     cv_fft_inverse(kalman->fft, yr, yi, time);
     memcpy(echo, time + CV_FRAME, CV_FRAME * sizeof(float));
 }
 
-/* Gain, gradient and covariance of one bin; inv = 1 / (predicted residual + near end). */
+/* Gain, gradient and covariance of one bin; e: error spectrum, near: near-end power. */
 static inline __attribute__((always_inline)) void update_bin(cv_kalman *kalman, const cv_far_spectra *far,
                                                              size_t k, float er, float ei, float near) {
-    size_t lanes = kalman->lanes, at = k * lanes;
-    const float *restrict xr = far->xr + at, *restrict xi = far->xi + at;
-    const float *restrict wr = kalman->wr + at, *restrict wi = kalman->wi + at;
-    float *restrict spread = kalman->spread + at;
-    float *restrict gr = kalman->gr + at, *restrict gi = kalman->gi + at;
-    float wander = kalman->config.wander;
-    float residual = 0.0f;
-    float size = 0.0f;
-    for (size_t m = 0; m < lanes; m++) {
-        residual += spread[m] * (xr[m] * xr[m] + xi[m] * xi[m]);
-        size += wr[m] * wr[m] + wi[m] * wi[m];
+    size_t at = k * kalman->lanes, vectors = kalman->lanes / CV_LANES;
+    const cv_vec *xr = (const cv_vec *)(far->xr + at), *xi = (const cv_vec *)(far->xi + at);
+    const cv_vec *wr = (const cv_vec *)(kalman->wr + at), *wi = (const cv_vec *)(kalman->wi + at);
+    cv_vec *spread = (cv_vec *)(kalman->spread + at);
+    cv_vec *gr = (cv_vec *)(kalman->gr + at), *gi = (cv_vec *)(kalman->gi + at);
+    cv_vec unsure = {0}, taps = {0};
+    for (size_t v = 0; v < vectors; v++) {
+        unsure += spread[v] * (xr[v] * xr[v] + xi[v] * xi[v]);
+        taps += wr[v] * wr[v] + wi[v] * wi[v];
     }
-    /* a path may also begin to wander where it was silent: each lane gets a share of the mean */
-    size *= kalman->config.elsewhere / (float)lanes;
     /* half: 160 of the 320 samples are new (R / M in Kuech et al.) */
-    residual *= 0.5f;
+    float residual = 0.5f * sum_of(&unsure);
     kalman->echo_psd[k] = residual;
-    float inv = 1.0f / (residual + near + CV_TINY);
-    for (size_t m = 0; m < lanes; m++) {
-        float step = 0.5f * spread[m] * inv;
-        float power = xr[m] * xr[m] + xi[m] * xi[m];
-        gr[m] = step * (xr[m] * er + xi[m] * ei);
-        gi[m] = step * (xr[m] * ei - xi[m] * er);
-        spread[m] = (1.0f - 0.5f * step * power) * spread[m] +
-                    wander * (wr[m] * wr[m] + wi[m] * wi[m] + size);
+    float inv = 0.5f / (residual + near + CV_TINY), wander = kalman->config.wander;
+    /* a path may also begin to wander where it was silent: each lane gets a share of the mean */
+    float fresh = wander * sum_of(&taps) * kalman->config.elsewhere / (float)kalman->lanes;
+    for (size_t v = 0; v < vectors; v++) {
+        cv_vec step = spread[v] * inv;
+        cv_vec power = xr[v] * xr[v] + xi[v] * xi[v];
+        gr[v] = step * (xr[v] * er + xi[v] * ei);
+        gi[v] = step * (xr[v] * ei - xi[v] * er);
+        spread[v] = (1.0f - 0.5f * step * power) * spread[v] + wander * (wr[v] * wr[v] + wi[v] * wi[v]) + fresh;
     }
 }
 
 CV_SIMD void cv_kalman_update(cv_kalman *kalman, const cv_far_spectra *far, const float *error) {
     float er[CV_BINS], ei[CV_BINS], time[CV_FFT_SIZE];
-    size_t lanes = kalman->lanes, count = CV_BINS * lanes;
+    size_t lanes = kalman->lanes;
     memset(time, 0, CV_FRAME * sizeof(float));
     memcpy(time + CV_FRAME, error, CV_FRAME * sizeof(float));
     cv_fft_forward(kalman->fft, time, er, ei);
@@ -116,13 +119,12 @@ CV_SIMD void cv_kalman_update(cv_kalman *kalman, const cv_far_spectra *far, cons
         update_bin(kalman, far, k, er[k], ei[k], kalman->near_psd[k]);
     }
     for (size_t m = 0; m < lanes; m += CV_LANES)
-        cv_fft_constrain4(kalman->fft, kalman->gr + m, kalman->gi + m, lanes);
-    float *restrict wr = kalman->wr, *restrict wi = kalman->wi;
-    const float *restrict gr = kalman->gr, *restrict gi = kalman->gi;
-
-    for (size_t i = 0; i < count; i++) {
-        wr[i] += gr[i];
-        wi[i] += gi[i];
+        cv_fft_constrain_lanes(kalman->fft, kalman->gr + m, kalman->gi + m, lanes);
+    cv_vec *wr = (cv_vec *)kalman->wr, *wi = (cv_vec *)kalman->wi;
+    const cv_vec *gr = (const cv_vec *)kalman->gr, *gi = (const cv_vec *)kalman->gi;
+    for (size_t v = 0; v < CV_BINS * lanes / CV_LANES; v++) {
+        wr[v] += gr[v];
+        wi[v] += gi[v];
     }
 }
 

@@ -180,7 +180,7 @@ cdef class FrontEnd:
         cdef cnp.uint8_t[::1] active = out.far_active.view(np.uint8)
         cdef signed char[::1] zone = out.zone
         cdef const float *near = <const float *>cnp.PyArray_DATA(a)
-        cdef const float *far = NULL if b is None else <const float *>cnp.PyArray_DATA(b)
+        cdef float *far = NULL if b is None else <float *>cnp.PyArray_DATA(b)
         cdef cv_frontend_output frame
         cdef cnp.npy_intp at = 0, take, done = 0
         cdef int m, i

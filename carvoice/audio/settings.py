@@ -29,7 +29,7 @@ class FrontEndSettings:
         suppress_echo: residual echo suppressor (both outputs; the recognizer's only by its share).
         suppress_noise: noise suppressor of the ``vad`` output.
         control_gain: slow gain control of the ``asr`` output.
-        echo_tail_ms: length of the echo filter: 40 to 320, in steps of 40.
+        echo_tail_ms: length of the echo filter: 80 to 320, in steps of 80.
         max_delay_ms: how far behind the loudspeaker signal the echo is searched, 0 for no search.
         delay_ms: delay known beforehand.
         follow_drift: estimate and undo clock drift between loudspeaker and microphone.
@@ -80,5 +80,5 @@ class FrontEndSettings:
                 f"microphone_positions_m has {len(self.microphone_positions_m)} positions,"
                 f" microphones is {self.microphones}: give one (x, y, z) in metres for each"
             )
-        if self.echo_tail_ms % 40 or not 40 <= self.echo_tail_ms <= 320:
-            raise ConfigError(f"echo_tail_ms = {self.echo_tail_ms}: must be 40 to 320 in steps of 40")
+        if self.echo_tail_ms % 80 or not 80 <= self.echo_tail_ms <= 320:
+            raise ConfigError(f"echo_tail_ms = {self.echo_tail_ms}: must be 80 to 320 in steps of 80")

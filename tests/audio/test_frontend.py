@@ -184,7 +184,7 @@ def test_wrong_blocks_are_refused(near, far):
         {"microphones": 0},
         {"microphones": 9},
         {"far_channels": 3},
-        {"echo_tail_ms": 50},
+        {"echo_tail_ms": 120},
         {"max_delay_ms": -1},
         {"highpass_hz": float("nan")},
         {"asr_echo_share": 2.0},
