@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from carvoice.budget import Percentiles, percentiles
 from carvoice.records import Turn
 
 _log = logging.getLogger(__name__)
@@ -74,19 +75,11 @@ class LoggedTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Percentiles:
-    """Latency of a stage or a model, milliseconds."""
-
-    name: str
-    count: int
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-
-
-@dataclass(frozen=True, slots=True)
 class ModelUse:
-    """What a model did: answers, how many failed or were cancelled, tokens, cost, cache hits, latencies."""
+    """What a model did: answers, how many failed or were cancelled, tokens, cost, cache hits.
+
+    ``ttft`` and ``total`` are milliseconds from the question to the first token and to the end.
+    """
 
     tier: str
     model: str
@@ -181,8 +174,8 @@ class TurnLog:
             ).fetchone()
         return json.loads(row[0]) if row else None
 
-    def stages(self, since_unix_s: float = 0.0) -> list[Percentiles]:
-        """Latency of every stage, in the order in which stages first appeared."""
+    def stages(self, since_unix_s: float = 0.0) -> dict[str, Percentiles]:
+        """Milliseconds of every stage, in the order in which stages first appeared."""
         with self._connect() as db:
             rows = db.execute(
                 "SELECT name, duration_ms FROM spans JOIN turns ON turns.id = turn_id "
@@ -192,7 +185,7 @@ class TurnLog:
             by_name: dict[str, list[float]] = {}
             for name, duration_ms in rows:
                 by_name.setdefault(name, []).append(duration_ms)
-        return [percentiles(name, durations) for name, durations in by_name.items()]
+        return {name: figures for name, ms in by_name.items() if (figures := percentiles(ms)) is not None}
 
     def models(self, since_unix_s: float = 0.0) -> list[ModelUse]:
         """What every tier and model did, busiest first."""
@@ -320,12 +313,6 @@ def turn_to_dict(turn: Turn, privacy: Privacy = Privacy.FULL) -> dict[str, Any]:
     return plain
 
 
-def percentiles(name: str, values_ms: list[float]) -> Percentiles:
-    """p50, p95 and p99 of at least one value."""
-    p50, p95, p99 = np.percentile(values_ms, (50, 95, 99))
-    return Percentiles(name, len(values_ms), float(p50), float(p95), float(p99))
-
-
 def _plain(value: object, hidden: frozenset[str]) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name), hidden) for f in fields(value) if f.name not in hidden}
@@ -346,8 +333,6 @@ def _plain(value: object, hidden: frozenset[str]) -> Any:
 
 def _model_use(tier: str, model: str, answers: list[tuple[Any, ...]]) -> ModelUse:
     outcomes = [answer[0] for answer in answers]
-    ttft = [answer[4] for answer in answers if answer[4] is not None]
-    total = [answer[5] for answer in answers if answer[5] is not None]
     return ModelUse(
         tier=tier,
         model=model,
@@ -357,6 +342,6 @@ def _model_use(tier: str, model: str, answers: list[tuple[Any, ...]]) -> ModelUs
         cache_hits=sum(answer[1] or 0 for answer in answers),
         tokens=sum(answer[2] or 0 for answer in answers),
         cost_usd=sum(answer[3] or 0.0 for answer in answers),
-        ttft=percentiles("ttft", ttft) if ttft else None,
-        total=percentiles("total", total) if total else None,
+        ttft=percentiles(answer[4] for answer in answers if answer[4] is not None),
+        total=percentiles(answer[5] for answer in answers if answer[5] is not None),
     )

@@ -12,9 +12,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from carvoice.budget import Percentiles
 from carvoice.cli.app import app, console, settings_of
 from carvoice.errors import ConfigError
-from carvoice.turnlog import LoggedTurn, ModelUse, Percentiles, TurnLog
+from carvoice.turnlog import LoggedTurn, ModelUse, TurnLog
 
 _BAR_WIDTH = 44
 
@@ -66,15 +67,13 @@ def recent_table(rows: Sequence[LoggedTurn]) -> Table:
     return table
 
 
-def stages_table(stages: Sequence[Percentiles]) -> Table:
+def stages_table(stages: Mapping[str, Percentiles]) -> Table:
     """p50, p95 and p99 of every stage."""
     table = Table("stage", title="Stages, milliseconds", title_justify="left")
     for heading in ("turns", "p50", "p95", "p99"):
         table.add_column(heading, justify="right")
-    for stage in stages:
-        table.add_row(
-            stage.name, str(stage.count), *(_ms(v) for v in (stage.p50_ms, stage.p95_ms, stage.p99_ms))
-        )
+    for name, took in stages.items():
+        table.add_row(name, str(took.count), *map(_ms, (took.p50, took.p95, took.p99)))
     return table
 
 
@@ -84,11 +83,7 @@ def models_table(models: Sequence[ModelUse]) -> Table:
     for heading in ("answers", "failed", "cancelled", "ttft p50", "p95", "p99", "total p95", "tokens", "$"):
         table.add_column(heading, justify="right")
     for use in models:
-        ttft = (
-            [_ms(v) for v in (use.ttft.p50_ms, use.ttft.p95_ms, use.ttft.p99_ms)]
-            if use.ttft
-            else ["", "", ""]
-        )
+        ttft = map(_ms, (use.ttft.p50, use.ttft.p95, use.ttft.p99)) if use.ttft else ["", "", ""]
         table.add_row(
             use.tier,
             use.model,
@@ -96,7 +91,7 @@ def models_table(models: Sequence[ModelUse]) -> Table:
             str(use.failed),
             str(use.cancelled),
             *ttft,
-            _ms(use.total.p95_ms) if use.total else "",
+            _ms(use.total.p95) if use.total else "",
             str(use.tokens),
             f"{use.cost_usd:.4f}",
         )

@@ -226,7 +226,7 @@ def test_the_shipped_registry_is_whole() -> None:
         assert one.url.startswith("https://")
         assert one.licence
         assert one.licence_url.startswith("https://")
-        assert len(one.sha256) in (0, 64)
+        assert len(one.sha256) == 64
         assert one.size_mb > 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from carvoice.budget import percentiles
 from carvoice.records import (
     Action,
     ActionKind,
@@ -22,7 +23,7 @@ from carvoice.records import (
     Turn,
     Verdict,
 )
-from carvoice.turnlog import Privacy, TurnLog, percentiles, turn_to_dict
+from carvoice.turnlog import Privacy, TurnLog, turn_to_dict
 
 
 def command(trace_id: str = "aa11", **changes) -> Turn:
@@ -84,7 +85,7 @@ def test_no_words_are_written_when_privacy_is_asked_for(tmp_path: Path) -> None:
     for word in (b"the trunk", b"rain", b"Water", b"Tyres"):
         assert word not in everything
     assert b"OpenTrunk" in everything
-    assert TurnLog(tmp_path).stages()[0].name == "asr"
+    assert list(TurnLog(tmp_path).stages()) == ["asr", "nlu"]
 
 
 def test_off_writes_nothing(tmp_path: Path) -> None:
@@ -99,11 +100,13 @@ def test_percentiles_per_stage(log: TurnLog) -> None:
     for n in range(1, 101):
         log.write(command(f"t{n}", spans=(Span("asr", 0.0, float(n)), Span("nlu", 0.0, 0.5))))
     log.flush()
-    asr, nlu = log.stages()
-    assert (asr.name, asr.count) == ("asr", 100)
-    assert (asr.p50_ms, asr.p95_ms, asr.p99_ms) == pytest.approx((50.5, 95.05, 99.01))
-    assert (nlu.p50_ms, nlu.p99_ms) == (0.5, 0.5)
-    assert log.stages(since_unix_s=2000.0) == []
+    stages = log.stages()
+    assert list(stages) == ["asr", "nlu"]
+    asr, nlu = stages.values()
+    assert asr.count == 100
+    assert (asr.p50, asr.p95, asr.p99) == pytest.approx((50.5, 95.05, 99.01))
+    assert (nlu.p50, nlu.p99) == (0.5, 0.5)
+    assert log.stages(since_unix_s=2000.0) == {}
 
 
 def test_what_models_did(log: TurnLog) -> None:
@@ -115,8 +118,8 @@ def test_what_models_did(log: TurnLog) -> None:
     (use,) = log.models()
     assert (use.tier, use.model, use.answers, use.failed, use.cache_hits) == ("local", "tiny", 3, 1, 1)
     assert (use.tokens, use.cost_usd) == (15, 0.5)
-    assert use.ttft == percentiles("ttft", [100.0, 300.0, 200.0])
-    assert use.ttft.p50_ms == 200.0
+    assert use.ttft == percentiles([100.0, 300.0, 200.0])
+    assert use.ttft.p50 == 200.0
 
 
 def test_lines_are_rotated_and_rows_bounded(tmp_path: Path) -> None:
