@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -151,6 +152,7 @@ def run_microphone(settings: Config, json: bool) -> None:
         shown = stack.enter_context(display(json))
         tell = telling(shown.event, observe=build_observer(settings, stack))
         assistant = stack.enter_context(Assistant(settings, on_event=tell, loudspeaker=speaker))
+        gc.freeze()  # what was built stays: looking through it again would hold a turn up for tens of ms
         capture = Capture(source, assistant.listener().hear, on_error=errors)
         capture.start()
         if not json:
@@ -267,6 +269,7 @@ def cabin_session(
 
             cabin.loudspeaker = pull
         assistant.vehicle.wait_until_known()
+        gc.freeze()  # as on the microphone
         capture = Capture(cabin, hear, speed=speed, on_error=errors)
         capture.start()
         try:

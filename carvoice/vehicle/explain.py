@@ -66,8 +66,7 @@ def explain(gate: Gate, action: Action, state: CarState, now_s: float) -> Explan
             tuple(_condition(gate, c, action, state) for c in rule.require),
             gate.unmet(rule, action, state),
         )
-        for rule in gate.policy.rules
-        if gate.applies(rule, action, state)
+        for rule in gate.applying(action, state)
     )
     allowing = gate.allowing(action)
     return Explanation(

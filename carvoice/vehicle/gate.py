@@ -24,7 +24,7 @@ from carvoice.errors import CarError
 from carvoice.records import Action, ActionKind, Decision, FrameRecord, Verdict
 from carvoice.trace import Clock
 from carvoice.vehicle.car import Car, Node
-from carvoice.vehicle.codec import MessageCodec, SignalCodec
+from carvoice.vehicle.codec import MessageCodec, Physical, SignalCodec
 from carvoice.vehicle.e2e import Protection
 from carvoice.vehicle.policy import SELF, Allow, Condition, Policy, Rule, When
 from carvoice.vehicle.state import CarState
@@ -67,6 +67,10 @@ class Gate:
         self._sent_s: dict[str, deque[float]] = {rate.id: deque(maxlen=rate.max) for rate in rules.rates}
         self._counters: dict[str, int] = {}
         self.policy = rules
+        # which entries are about which path is known before anybody speaks
+        self._allow = {path: tuple(a for a in rules.allow if a.paths.match(path)) for path in car.nodes}
+        self._rules = {path: tuple(r for r in rules.rules if r.paths.match(path)) for path in car.nodes}
+        self._rates = {path: tuple(r for r in rules.rates if r.paths.match(path)) for path in car.nodes}
 
     def check(self, action: Action, state: CarState, now_s: float, confirmed: bool = False) -> Verdict:
         """Judge an action; nothing is sent and no rate is used up.
@@ -94,9 +98,7 @@ class Gate:
         impossible = _impossible(node, action)
         if impossible is not None:
             return impossible
-        broken = [
-            r for r in self.policy.rules if self.applies(r, action, state) and self.unmet(r, action, state)
-        ]
+        broken = [r for r in self.applying(action, state) if self.unmet(r, action, state)]
         for effect in (Decision.DENY, Decision.CONFIRM, Decision.ALLOW):
             for rule in broken:
                 if rule.effect is not effect or (effect is Decision.CONFIRM and confirmed):
@@ -107,18 +109,17 @@ class Gate:
 
     def allowing(self, action: Action) -> Allow | None:
         """The entry of the allow-list that covers the action, None if there is none."""
-        for entry in self.policy.allow:
-            if (
-                entry.paths.match(action.path)
-                and (not entry.zones or action.zone in entry.zones)
-                and (not entry.sources or action.source in entry.sources)
-            ):
+        for entry in self._allow.get(action.path, ()):
+            in_zone = not entry.zones or action.zone in entry.zones
+            if in_zone and (not entry.sources or action.source in entry.sources):
                 return entry
         return None
 
-    def applies(self, rule: Rule, action: Action, state: CarState) -> bool:
-        """Whether the rule is about this action."""
-        return rule.paths.match(action.path) and concerns(rule.when, action, state, self.policy.max_age_s)
+    def applying(self, action: Action, state: CarState) -> tuple[Rule, ...]:
+        """The rules that are about this action, in the policy's order."""
+        max_age_s = self.policy.max_age_s
+        rules = self._rules.get(action.path, ())
+        return tuple(rule for rule in rules if concerns(rule.when, action, state, max_age_s))
 
     def unmet(self, rule: Rule, action: Action, state: CarState) -> bool:
         """Whether one of the rule's conditions does not hold; a rule without conditions is never met."""
@@ -135,13 +136,9 @@ class Gate:
 
     def _over_rate(self, action: Action, now_s: float) -> Verdict | None:
         with self._lock:
-            for rate in self.policy.rates:
+            for rate in self._rates[action.path]:
                 sent_s = self._sent_s[rate.id]
-                if (
-                    rate.paths.match(action.path)
-                    and len(sent_s) == rate.max
-                    and now_s - sent_s[0] < rate.per_s
-                ):
+                if len(sent_s) == rate.max and now_s - sent_s[0] < rate.per_s:
                     return Verdict(Decision.DENY, rate.id, rate.reason)
         return None
 
@@ -164,7 +161,7 @@ class Gate:
             assert node.write is not None
             assert action.value is not None
             wanted = {node.write.signal.name: node.to_bits(action.value)}
-            frame = self._transmit(bus, node.write.message, wanted, now_s, trace_id)
+            frame = self._transmit(bus, node.write.message, wanted, trace_id)
             self._count(action, now_s)
             return frame
 
@@ -191,9 +188,8 @@ class Gate:
             raise DeniedError(Verdict(Decision.DENY, "not-a-set", "There is nothing to send."))
 
     def _count(self, action: Action, now_s: float) -> None:
-        for rate in self.policy.rates:
-            if rate.paths.match(action.path):
-                self._sent_s[rate.id].append(now_s)
+        for rate in self._rates[action.path]:
+            self._sent_s[rate.id].append(now_s)
 
     def send_idle(self, bus: FrameSink, codec: MessageCodec) -> FrameRecord:
         """Send one of our messages with no request in it, to show that we are there.
@@ -205,10 +201,10 @@ class Gate:
         with self._lock:
             if self._car.node not in codec.senders:
                 raise DeniedError(Verdict(Decision.DENY, "not-ours", f"{codec.name} is not ours to send"))
-            return self._transmit(bus, codec, {}, self._clock(), "")
+            return self._transmit(bus, codec, {}, "")
 
     def _transmit(
-        self, bus: FrameSink, codec: MessageCodec, wanted: Mapping[str, int], now_s: float, trace_id: str
+        self, bus: FrameSink, codec: MessageCodec, wanted: Mapping[str, int], trace_id: str
     ) -> FrameRecord:
         """Encode, protect, inspect, hand to the bus, count."""
         data = codec.encode_bits(wanted)
@@ -216,7 +212,8 @@ class Gate:
         counter = self._counters.get(codec.name, -1) + 1
         if protection is not None:
             data = protection.protect(data, counter)
-        inspect(codec, protection, wanted, data)
+        signals = inspect(codec, protection, wanted, data)
+        sent_s = self._clock()
         bus.send(
             can.Message(
                 arbitration_id=codec.arbitration_id,
@@ -230,27 +227,31 @@ class Gate:
         )
         self._counters[codec.name] = counter
         return FrameRecord(
-            timestamp_s=now_s,
+            timestamp_s=sent_s,
             arbitration_id=codec.arbitration_id,
             data=data,
             is_extended=codec.is_extended,
             is_fd=codec.is_fd,
             is_tx=True,
             name=codec.name,
-            signals=codec.decode(data),
+            signals=signals,
             trace_id=trace_id,
         )
 
 
 def inspect(
     codec: MessageCodec, protection: Protection | None, wanted: Mapping[str, int], data: bytes
-) -> None:
+) -> dict[str, Physical]:
     """Look at a finished frame as its receiver will: only what is wanted, and that right.
+
+    Returns:
+        What the frame says, by signal name.
 
     Raises:
         DeniedError: a signal is not as wanted, another one asks for something, or the checksum is wrong.
     """
-    for name, found in codec.decode_bits(data).items():
+    seen = codec.decode_bits(data)
+    for name, found in seen.items():
         signal = codec.signals[name]
         if name in wanted:
             if found != wanted[name]:
@@ -261,6 +262,7 @@ def inspect(
     if protection is not None and protection.carried_crc(data) != protection.crc(data):
         reason = f"{codec.name} would be sent with a wrong checksum"
         raise DeniedError(Verdict(Decision.DENY, "frame-crc", reason))
+    return {name: codec.signals[name].value(bits) for name, bits in seen.items()}
 
 
 def _may_differ(signal: SignalCodec, codec: MessageCodec, protection: Protection | None) -> bool:
