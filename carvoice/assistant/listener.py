@@ -14,8 +14,9 @@ import numpy as np
 from carvoice.asr.endpoint import Endpoint, Endpointer
 from carvoice.asr.recognizer import RecognizerStream
 from carvoice.asr.wake import Wake, WakeStream
+from carvoice.assistant.onset import SpeechOnset
 from carvoice.audio import FrontEnd
-from carvoice.dialogue.events import Activated, Heard, Input, SpeechBegan, SpeechEnded
+from carvoice.dialogue.events import Activated, Heard, Input, SpeechBegan, SpeechEnded, SpeechSuspected
 from carvoice.records import (
     FRAME_SAMPLES,
     SAMPLE_RATE_HZ,
@@ -40,33 +41,6 @@ class PrefixParser(Protocol):
     def prefix(self, text: str) -> PrefixState:
         """Dead, viable, complete or final."""
         ...
-
-
-class SpeechGate:
-    """Opens when enough of the last frames hold speech, so that a click does not.
-
-    Args:
-        on: probability from which a frame counts as speech.
-        needed: frames with speech that open it.
-        within: out of so many.
-    """
-
-    def __init__(self, on: float = 0.3, needed: int = 6, within: int = 12) -> None:
-        self._on = on
-        self._needed = needed
-        self._recent: deque[bool] = deque(maxlen=within)
-
-    def update(self, speech: FloatArray) -> bool:
-        """Take the probabilities of the next 10 ms frames; whether speech has begun by now."""
-        opened = False
-        for probability in speech:
-            self._recent.append(bool(probability >= self._on))
-            opened = opened or sum(self._recent) >= self._needed
-        return opened
-
-    def reset(self) -> None:
-        """Forget the frames."""
-        self._recent.clear()
 
 
 class Listener:
@@ -102,7 +76,7 @@ class Listener:
         self._post = post
         self._wake = wake
         self._clock = clock
-        self._gate = SpeechGate()
+        self._onset = SpeechOnset()
         self._pre_roll: deque[tuple[FloatArray, FloatArray]] = deque()
         self._pre_roll_n = 0
         self._position = 0
@@ -136,7 +110,9 @@ class Listener:
         if wake is not None:
             self._post(Activated("wake"))
         if not self._in_speech:
-            if not self._gate.update(speech):
+            if not self._onset.update(speech, over_reply=bool(out.far_active.any())):
+                if self._onset.is_suspected:
+                    self._post(SpeechSuspected())
                 return
             sound, speech = self._begin()
         elif wake is not None:  # what follows in the same breath is the command
@@ -189,7 +165,7 @@ class Listener:
         final = self._stream.finish()
         asr_ms = (self._clock() - since_s) * 1e3
         self._in_speech = False
-        self._gate.reset()
+        self._onset.reset()
         self._post(SpeechEnded())
         if endpoint.speech_end_s is None:
             return

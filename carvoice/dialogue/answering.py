@@ -6,7 +6,9 @@ import logging
 import threading
 from collections.abc import Callable
 
+from carvoice.dialogue.deadlines import Deadlines
 from carvoice.dialogue.events import AnswerEnded, AnswerPart, Input
+from carvoice.dialogue.settings import DialogueSettings
 from carvoice.llm.answer import AnswerContext, Answerer
 from carvoice.records import AnswerRecord, Interpretation
 
@@ -62,3 +64,85 @@ class AnswerRun:
         except Exception:  # a broken tier must not leave the driver waiting
             _log.exception("the answerer failed")
         self._post(AnswerEnded(self.answer_id, record, proposals))
+
+
+class Questions:
+    """The open question that is being answered, if there is one.
+
+    Its deadlines are "thinking" (say that it takes a moment) and "answer" (give it up).
+
+    Args:
+        answerer: makes answers; None when there is none.
+        deadlines: armed and dropped here.
+        settings: patience.
+        post: takes the parts of an answer.
+        start: runs an answer; by default in a thread.
+    """
+
+    def __init__(
+        self,
+        answerer: Answerer | None,
+        deadlines: Deadlines,
+        settings: DialogueSettings,
+        post: Callable[[Input], None],
+        start: Callable[[AnswerRun], None] = AnswerRun.start,
+    ) -> None:
+        self._answerer = answerer
+        self._deadlines = deadlines
+        self._settings = settings
+        self._post = post
+        self._start = start
+        self._count = 0
+        self._run: AnswerRun | None = None
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether there is an answerer."""
+        return self._answerer is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an answer is being made."""
+        return self._run is not None
+
+    def ask(self, question: str, context: AnswerContext) -> None:
+        """Have a question answered."""
+        assert self._answerer is not None
+        self._count += 1
+        self._run = AnswerRun(self._count, self._answerer, question, context, self._post)
+        self._deadlines.arm("answer", self._settings.answer_s)
+        if self._settings.thinking_s > 0:
+            self._deadlines.arm("thinking", self._settings.thinking_s)
+        self._start(self._run)
+
+    def take(self, part: AnswerPart) -> bool:
+        """Keep a part; returns whether it belongs to this question."""
+        if self._run is None or part.answer_id != self._run.answer_id:
+            return False
+        self._deadlines.drop("thinking")
+        self._run.sentences.append(part.text)
+        return True
+
+    def close(self, end: AnswerEnded) -> AnswerRun | None:
+        """The answer is complete; returns it if it belongs to this question."""
+        run = self._run
+        if run is None or end.answer_id != run.answer_id:
+            return None
+        self._run = None
+        self._deadlines.drop("answer", "thinking")
+        return run
+
+    def give_up(self) -> AnswerEnded | None:
+        """It takes too long; returns the end of what there is."""
+        if self._run is None:
+            return None
+        self._run.cancel()
+        outcome = "answered" if self._run.sentences else "failed"
+        return AnswerEnded(self._run.answer_id, AnswerRecord(outcome))
+
+    def cancel(self) -> None:
+        """The answer is not wanted any more."""
+        if self._run is not None:
+            self._run.cancel()
+        self._run = None
+        self._deadlines.drop("answer", "thinking")

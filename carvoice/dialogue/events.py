@@ -50,6 +50,11 @@ class Activated:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechSuspected:
+    """The front end heard a first sign of speech, which may turn out to be nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechBegan:
     """The front end hears someone speak (or something that sounds like it)."""
 
@@ -113,8 +118,20 @@ class Cancelled:
     """A button or the API says: stop whatever you do and say, and forget what you were about to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class PartFailed:
+    """A part outside of the dialogue has failed while somebody relied on it.
+
+    Attributes:
+        part: "microphone" (it is gone) or "recognizer" (what was being said is lost).
+    """
+
+    part: str
+
+
 Input: TypeAlias = (
     Activated
+    | SpeechSuspected
     | SpeechBegan
     | SpeechEnded
     | Heard
@@ -123,6 +140,7 @@ Input: TypeAlias = (
     | AnswerPart
     | AnswerEnded
     | Cancelled
+    | PartFailed
 )
 
 

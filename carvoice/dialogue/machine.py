@@ -17,7 +17,8 @@ from datetime import datetime
 from typing import Any
 
 from carvoice.dialogue import events as ev
-from carvoice.dialogue.answering import AnswerRun
+from carvoice.dialogue.answering import AnswerRun, Questions
+from carvoice.dialogue.attention import Attention
 from carvoice.dialogue.commands import Commander
 from carvoice.dialogue.conversation import Conversation, Response
 from carvoice.dialogue.deadlines import Deadlines
@@ -30,12 +31,11 @@ from carvoice.dialogue.speech import Speech
 from carvoice.dialogue.turn import TurnDraft
 from carvoice.llm import looks_like_question
 from carvoice.llm.answer import AnswerContext, Answerer
-from carvoice.records import AnswerRecord, Hypothesis, Interpretation, Reply, Zone
+from carvoice.records import Hypothesis, Interpretation, Reply, Zone
 from carvoice.trace import Clock
 
 _log = logging.getLogger(__name__)
 
-_BUSY = (State.SPEAKING, State.THINKING)
 _RETRY_ACT_S = 0.1
 
 
@@ -84,44 +84,48 @@ class Dialogue:
         car_facts: Callable[[], Mapping[str, str]] = dict,
         start_answer: Callable[[AnswerRun], None] = AnswerRun.start,
     ) -> None:
-        self.settings = settings or DialogueSettings()
+        self.settings = settings = settings or DialogueSettings()
         self.on_event = on_event
         self.wake_up = threading.Condition()
         self._understander = understander
         self._replies = replies
-        self._answerer = answerer
-        self._clock = clock
         self._car_clock = car_clock
         self._car_facts = car_facts
-        self._start_answer = start_answer
-        self._memory = Memory(self.settings.undo_steps, self.settings.exchanges)
+        self._inbox: deque[Input] = deque()
+        self._deadlines = Deadlines(clock)
+        self._attention = Attention(
+            self._deadlines,
+            settings.speech_s,
+            lambda state, previous: self._emit(ev.StateChanged(state, previous, clock())),
+        )
+        self._speech = Speech(
+            speaker,
+            self._deadlines,
+            settings,
+            lambda utterance_id: self._emit(ev.Interrupted(utterance_id, True)),
+            clock,
+        )
+        self._questions = Questions(answerer, self._deadlines, settings, self.post, start_answer)
+        self._memory = Memory(settings.undo_steps, settings.exchanges)
         self._conversation = Conversation(
             Commander(planner, gate, actuator, state, replies=replies, emit=self._emit, clock=car_clock),
             replies,
             self._memory,
             acts=acts,
-            settings=self.settings,
+            settings=settings,
             is_question=is_question,
             can_answer=answerer is not None,
             now=now,
         )
-        self._inbox: deque[Input] = deque()
-        self._deadlines = Deadlines(clock)
-        self._speech = Speech(speaker, clock)
-        self._state = State.IDLE
         self._turn: TurnDraft | None = None
-        self._answer: AnswerRun | None = None
-        self._answers = 0
-        self._is_addressed = False  # the window was opened by the driver, or by a question of ours
         self._goes_idle = False
-        self._zone = Zone.UNKNOWN
 
     # ---- driving it --------------------------------------------------------------------------------
 
     @property
     def state(self) -> State:
         """What the assistant is doing."""
-        return self._state
+        return self._attention.state
 
     @property
     def expects(self) -> str:
@@ -159,140 +163,148 @@ class Dialogue:
             work(item)
         except Exception:
             _log.exception("the dialogue failed at %r", item)
-            self._silence()
-            self._conversation.drop()
-            self._deadlines.drop("act")
-            self._say(Reply(self._replies.system("error"), "failed"))
+            try:
+                self._apologize("error")
+            except Exception:  # the voice is at fault: there is no way to say so
+                _log.exception("the apology failed too")
+                self._speech.ended()
+                self._end_turn(interrupted=True)
+                self._attention.rest()
 
     def _handle(self, item: Input) -> None:
-        if isinstance(item, Heard):
-            self._heard(item)
-        elif isinstance(item, ev.Activated):
-            self._activate(item.zone)
-        elif isinstance(item, ev.SpeechBegan):
-            self._speech_began()
-        elif isinstance(item, ev.SpeechEnded):
-            self._speech_ended()
-        elif isinstance(item, ev.PlaybackBegan):
-            if self._turn is not None and item.utterance_id == self._speech.utterance_id:
-                self._turn.playback_began()
-            if item.utterance_id == self._speech.utterance_id:
-                self._speech.began()
-        elif isinstance(item, ev.PlaybackEnded):
-            if item.utterance_id == self._speech.utterance_id and self._state is State.SPEAKING:
-                self._spoken()
-        elif isinstance(item, ev.AnswerPart):
-            self._answer_part(item)
-        elif isinstance(item, ev.AnswerEnded):
-            self._answer_ended(item)
-        else:
-            self._cancel_all()
+        match item:
+            case Heard():
+                self._heard(item)
+            case ev.Activated():
+                self._activate(item.zone)
+            case ev.SpeechSuspected():
+                self._speech_suspected()
+            case ev.SpeechBegan():
+                self._speech_began()
+            case ev.SpeechEnded():
+                self._speech_ended()
+            case ev.PlaybackBegan():
+                self._playback_began(item.utterance_id)
+            case ev.PlaybackEnded():
+                self._playback_ended(item.utterance_id)
+            case ev.AnswerPart():
+                self._answer_part(item)
+            case ev.AnswerEnded():
+                self._answer_ended(item)
+            case ev.PartFailed():
+                self._apologize(f"{item.part}_lost")
+            case ev.Cancelled():
+                self._cancel_all()
 
     def _fire(self, name: str) -> None:
-        if name in ("listen", "speech"):
-            self._window_closed()
-        elif name in ("resume", "held"):
-            self._resume()
-        elif name == "act":
-            self._act_announced()
-        elif name == "thinking":
-            self._say_one_moment()
-        elif name == "answer":
-            self._answer_too_late()
-        elif name == "playback":
-            _log.error("utterance %d never ended; the loudspeaker seems dead", self._speech.utterance_id)
-            self._silence()
-            self._spoken()
+        match name:
+            case "listen" | "speech":
+                self._window_closed()
+            case "duck":
+                self._speech.unduck()
+            case "resume" | "held":
+                self._speech.go_on()
+            case "act":
+                self._act_announced()
+            case "thinking":
+                self._say_one_moment()
+            case "answer":
+                self._answer_too_late()
+            case "playback":
+                self._speech.given_up()
+                self._spoken()
 
-    # ---- hearing -----------------------------------------------------------------------------------
+    # ---- 1. somebody speaks ------------------------------------------------------------------------
 
     def _activate(self, zone: Zone) -> None:
         """Wake phrase or button: whatever we say or think of saying stops, and we listen."""
-        if self._state in _BUSY:
+        if self._attention.is_busy():
             self._interrupt()
-        self._zone = zone
-        self._listen(self.settings.listen_s, addressed=True)
+        self._attention.zone = zone
+        self._attention.listen(self.settings.listen_s, addressed=True)
+
+    def _speech_suspected(self) -> None:
+        if self.state is State.SPEAKING:
+            self._speech.duck()
 
     def _speech_began(self) -> None:
-        if self._state is State.IDLE and self.settings.open_microphone:
-            self._listen(self.settings.listen_s, addressed=False)
-        if self._state is State.LISTENING:
-            self._deadlines.drop("listen")
-            self._deadlines.arm("speech", self.settings.speech_s)
-        elif self._state is State.SPEAKING:
-            self._hold()
-
-    def _hold(self) -> None:
-        """Fall silent for whoever speaks; whether the reply is over is decided by what they say.
-
-        A recognizer hears words in music too, so that a reply which was held for nothing a few times
-        stops only for a sentence that was understood.
-        """
-        if self._speech.false_holds < self.settings.false_interruptions and self._speech.hold():
-            self._deadlines.drop("playback")
-            self._deadlines.arm("held", self.settings.longest_hold_s)
-        if self._speech.is_held:
-            self._deadlines.arm("resume", self.settings.false_interruption_s)
+        attention = self._attention
+        if self.state is State.IDLE and self.settings.open_microphone:
+            attention.listen(self.settings.listen_s, addressed=False)
+        if self.state is State.LISTENING:
+            attention.speech_began()
+        elif self.state is State.SPEAKING:
+            self._speech.hold()
 
     def _speech_ended(self) -> None:
-        if self._state is State.LISTENING and "speech" in self._deadlines:
-            self._deadlines.drop("speech")
-            self._deadlines.arm("listen", self.settings.listen_s)
-        elif self._speech.is_held:
-            self._deadlines.arm("resume", self.settings.false_interruption_s)
+        if self.state is State.LISTENING:
+            self._attention.speech_ended(self.settings.listen_s)
+        else:
+            self._speech.wait_for_words()
 
     def _heard(self, heard: Heard) -> None:
-        is_closed = self._state is State.IDLE and not self.settings.open_microphone
-        if is_closed or self._is_other_talker(heard.zone):
+        is_closed = self.state is State.IDLE and not self.settings.open_microphone
+        if is_closed or self._attention.is_other_talker(heard.zone):
             return
         text, is_final = heard.hypothesis.text, heard.hypothesis.is_final
         if not is_final:
             self._emit(ev.Partial(heard.hypothesis))
-        if self._state is State.SPEAKING and not self._is_interruption(text):
+        if self.state is State.SPEAKING and not self._is_interruption(text):
             if is_final:
-                self._resume()
+                self._speech.go_on()
         elif not text:
             if is_final:
                 self._speech_ended()
         elif is_final:
             self._final(heard)
-        elif self._state is State.SPEAKING:
-            self._hold()
-        elif self._state is State.IDLE:
-            self._listen_to_speech()
-
-    def _is_other_talker(self, zone: Zone) -> bool:
-        """Somebody else than who opened the conversation, as far as both seats are known."""
-        is_known = zone is not Zone.UNKNOWN and self._zone is not Zone.UNKNOWN
-        return self._state is not State.IDLE and is_known and zone is not self._zone
+        elif self.state is State.SPEAKING:
+            self._speech.hold()
+        elif self.state is State.IDLE:
+            self._attention.listen(self.settings.listen_s, addressed=False)
+            self._attention.speech_began()
 
     def _is_interruption(self, text: str) -> bool:
         """Words that are neither a listener's noise nor our own reply leaking into the microphone."""
         words = text.lower().strip()
         return bool(words) and words not in self.settings.back_channels and not self._speech.is_echo(words)
 
+    # ---- 2. what they mean, and what is to be done -------------------------------------------------
+
     def _final(self, heard: Heard) -> None:
         text = heard.hypothesis.text
         turn = TurnDraft(heard, self._car_clock)
         with turn.trace.span("understanding"):
             turn.interpretations = self._understander.parse(heard.hypothesis)
-        if self._state in _BUSY:
+        if self._attention.is_busy():
             if not self._conversation.is_meant_for_us(turn.interpretations, text):
-                self._resume()
+                self._speech.go_on()
                 return
             self._interrupt()
-        self._deadlines.drop("speech")
-        if heard.zone is not Zone.UNKNOWN:
-            self._zone = heard.zone
+        self._attention.speech_is_over()
+        self._attention.take(heard.zone)
         self._begin_turn(turn)
         self._emit(ev.Understood(turn.interpretations))
+        attention = self._attention
         self._carry_on(
             self._conversation.respond(
-                text, turn.interpretations, self._zone, turn.trace, addressed=self._is_addressed
+                text, turn.interpretations, attention.zone, turn.trace, addressed=attention.is_addressed
             )
         )
 
-    # ---- replying ----------------------------------------------------------------------------------
+    def _begin_turn(self, turn: TurnDraft) -> None:
+        self._turn = turn
+        self._goes_idle = False
+        self._emit(ev.TurnBegan(turn.trace.trace_id, turn.heard.hypothesis))
+        self._attention.enter(State.THINKING)
+
+    def _begin_own_turn(self) -> TurnDraft:
+        """A turn that nobody's words started: an announced command, a question that timed out."""
+        heard = Heard(Hypothesis("", is_final=True, source="dialogue"), self._attention.zone)
+        turn = TurnDraft(heard, self._car_clock)
+        self._begin_turn(turn)
+        return turn
+
+    # ---- 3. the reply ------------------------------------------------------------------------------
 
     def _carry_on(self, response: Response) -> None:
         """Say what a response says, or go and find the answer it asks for."""
@@ -304,12 +316,6 @@ class Dialogue:
             self._ask(response.question)
         else:
             self._speak(response.reply)
-
-    def _say(self, reply: Reply) -> None:
-        """Say something that no response asked for."""
-        if self._turn is not None:
-            self._turn.say(reply)
-        self._speak(reply)
 
     def _speak(self, reply: Reply) -> None:
         if not reply.text or not self._speech.is_possible:
@@ -323,75 +329,106 @@ class Dialogue:
     def _speaking(self, reply: Reply) -> None:
         self._memory.said(reply.text)
         self._emit(ev.Replied(reply, self._speech.utterance_id))
-        self._watch_playback()
-        self._enter(State.SPEAKING)
+        self._attention.enter(State.SPEAKING)
 
-    def _watch_playback(self) -> None:
-        """A loudspeaker that never ends is dead; one that waits for more of an answer is not."""
-        if self._answer is None and not self._speech.is_held:
-            self._deadlines.arm("playback", self._speech.longest_s)
+    def _playback_began(self, utterance_id: int) -> None:
+        if self._speech.began(utterance_id) and self._turn is not None:
+            self._turn.playback_began()
+
+    def _playback_ended(self, utterance_id: int) -> None:
+        if utterance_id == self._speech.utterance_id and self.state is State.SPEAKING:
+            self._spoken()
+
+    # ---- 4. the end of the turn, and what we listen for after it -----------------------------------
 
     def _spoken(self) -> None:
         """The reply is over: wait for the answer to our question, for more, or for nothing."""
-        self._deadlines.drop("playback", "resume", "held")
         self._speech.ended()
         was_silent = self._turn is not None and not self._turn.reply.text
         self._end_turn()
-        settings = self.settings
+        settings, attention = self.settings, self._attention
         if self._conversation.expects:
-            self._listen(settings.confirm_s, addressed=True)
+            attention.listen(settings.confirm_s, addressed=True)
         elif self._conversation.has_announced:
             if "act" not in self._deadlines:
                 self._deadlines.arm("act", settings.cancel_window_s)
-            self._listen(max(settings.follow_up_s, settings.cancel_window_s), addressed=True)
+            attention.listen(max(settings.follow_up_s, settings.cancel_window_s), addressed=True)
         elif self._goes_idle or settings.follow_up_s <= 0:
-            self._enter_idle()
-        elif was_silent and "listen" in self._deadlines:
-            self._enter(State.LISTENING)  # silence was our reply: the window stays as it was
+            attention.rest()
+        elif was_silent and attention.is_open:
+            attention.enter(State.LISTENING)  # silence was our reply: the window stays as it was
         else:
-            self._listen(settings.follow_up_s, addressed=False)
+            attention.listen(settings.follow_up_s, addressed=False)
+
+    def _end_turn(self, interrupted: bool = False) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.is_interrupted = interrupted
+            self._emit(ev.TurnEnded(turn.finish()))
+
+    def _window_closed(self) -> None:
+        if self.state is not State.LISTENING:
+            return
+        self._attention.shut()
+        if self._conversation.expects:
+            self._begin_own_turn()
+            self._carry_on(self._conversation.time_out())
+        elif self._conversation.has_announced:
+            self._act_announced()
+        else:
+            self._attention.rest()
+
+    def _act_announced(self) -> None:
+        """The cancel window has passed."""
+        if not self._conversation.has_announced:
+            return
+        # The announcement is heard to its end, and whoever speaks now may be saying no.
+        if self._attention.is_busy() or self._attention.hears_speech:
+            self._deadlines.arm("act", _RETRY_ACT_S)
+            return
+        turn = self._begin_own_turn()
+        self._carry_on(self._conversation.act_announced(turn.trace))
+
+    # ---- breaking off ------------------------------------------------------------------------------
 
     def _interrupt(self) -> None:
         """The driver has the floor: stop speaking, stop answering, end the turn."""
-        if self._state is State.SPEAKING:
+        if self.state is State.SPEAKING:
             self._emit(ev.Interrupted(self._speech.utterance_id, False))
         self._silence()
         self._end_turn(interrupted=True)
 
-    def _resume(self) -> None:
-        """It was nothing: the reply goes on."""
-        self._deadlines.drop("resume", "held")
-        if self._speech.go_on():
-            self._watch_playback()
-            self._emit(ev.Interrupted(self._speech.utterance_id, True))
-
     def _silence(self) -> None:
-        if self._answer is not None:
-            self._answer.cancel()
-            self._answer = None
+        self._questions.cancel()
         self._speech.stop()
-        self._deadlines.drop("playback", "resume", "held", "thinking", "answer")
 
     def _cancel_all(self) -> None:
         self._silence()
         self._conversation.drop()
         self._deadlines.drop("act")
         self._end_turn(interrupted=True)
-        self._enter_idle()
+        self._attention.rest()
+
+    def _apologize(self, key: str) -> None:
+        """Something of ours is broken: one sentence about it ends the turn, and the next one works."""
+        self._silence()
+        self._conversation.drop()
+        self._deadlines.drop("act")
+        if self._turn is not None and self._turn.has_acted and key == "error":
+            key = "error_midway"
+        reply = Reply(self._replies.system(key) or self._replies.system("error"), "failed")
+        if self._turn is None:
+            self._begin_own_turn()
+        assert self._turn is not None
+        self._turn.say(reply)
+        self._speak(reply)
 
     # ---- open questions ----------------------------------------------------------------------------
 
     def _ask(self, question: str) -> None:
-        assert self._answerer is not None
-        self._answers += 1
-        context = AnswerContext(car_state=self._car_facts(), history=self._memory.exchanges)
-        self._answer = AnswerRun(self._answers, self._answerer, question, context, self.post)
         if self._turn is not None:
             self._turn.tier = "llm"
-        self._deadlines.arm("answer", self.settings.answer_s)
-        if self.settings.thinking_s > 0:
-            self._deadlines.arm("thinking", self.settings.thinking_s)
-        self._start_answer(self._answer)
+        self._questions.ask(question, AnswerContext(self._car_facts(), self._memory.exchanges))
 
     def _say_part(self, reply: Reply) -> None:
         """Say one of several parts of an answer."""
@@ -406,29 +443,22 @@ class Dialogue:
     def _say_one_moment(self) -> None:
         """The answer takes long: say that we are at it, in the same utterance."""
         text = self._replies.system("thinking")
-        if self._answer is not None and text and self._speech.is_possible:
+        if self._questions.is_open and text and self._speech.is_possible:
             self._speech.add(text)
             self._speaking(Reply(text, "thinking"))
 
     def _answer_part(self, part: ev.AnswerPart) -> None:
-        if self._answer is None or part.answer_id != self._answer.answer_id:
-            return
-        self._deadlines.drop("thinking")
-        self._answer.sentences.append(part.text)
-        self._say_part(Reply(part.text, "answer"))
+        if self._questions.take(part):
+            self._say_part(Reply(part.text, "answer"))
 
     def _answer_too_late(self) -> None:
-        if self._answer is not None:
-            self._answer.cancel()
-            outcome = "answered" if self._answer.sentences else "failed"
-            self._answer_ended(ev.AnswerEnded(self._answer.answer_id, AnswerRecord(outcome)))
+        if (end := self._questions.give_up()) is not None:
+            self._answer_ended(end)
 
     def _answer_ended(self, end: ev.AnswerEnded) -> None:
-        answer = self._answer
-        if answer is None or end.answer_id != answer.answer_id:
+        answer = self._questions.close(end)
+        if answer is None:
             return
-        self._answer = None
-        self._deadlines.drop("answer", "thinking")
         text = " ".join(answer.sentences)
         if self._turn is not None:
             self._turn.answer, self._turn.tier = end.record, end.record.tier
@@ -439,86 +469,20 @@ class Dialogue:
             self._say_part(closing)
         if text:
             self._memory.said(f"{text} {closing.text}".strip())
-        if self._speech.complete():
-            self._watch_playback()
-        else:
+        if not self._speech.complete():
             self._spoken()
 
     def _closing(self, proposals: tuple[Interpretation, ...], has_text: bool) -> Reply:
         """What follows a streamed answer: the model's proposal as a question, an apology, or nothing."""
         if proposals and self._turn is not None:
-            response = self._conversation.propose(proposals, self._zone, self._turn.trace)
+            response = self._conversation.propose(proposals, self._attention.zone, self._turn.trace)
             self._turn.verdicts += response.verdicts
             return response.reply
         if not has_text:
             return Reply(self._replies.system("language_model_failed"), "failed")
         return Reply("", "silent")
 
-    # ---- turns and windows of time -----------------------------------------------------------------
-
-    def _begin_turn(self, turn: TurnDraft) -> None:
-        self._turn = turn
-        self._goes_idle = False
-        self._emit(ev.TurnBegan(turn.trace.trace_id, turn.heard.hypothesis))
-        self._enter(State.THINKING)
-
-    def _begin_own_turn(self) -> TurnDraft:
-        """A turn that nobody's words started: an announced command, a question that timed out."""
-        heard = Heard(Hypothesis("", is_final=True, source="dialogue"), self._zone)
-        turn = TurnDraft(heard, self._car_clock)
-        self._begin_turn(turn)
-        return turn
-
-    def _end_turn(self, interrupted: bool = False) -> None:
-        turn, self._turn = self._turn, None
-        if turn is not None:
-            turn.is_interrupted = interrupted
-            self._emit(ev.TurnEnded(turn.finish()))
-
-    def _act_announced(self) -> None:
-        if not self._conversation.has_announced:
-            return
-        # The announcement is heard to its end, and whoever speaks now may be saying no.
-        if self._state in _BUSY or "speech" in self._deadlines:
-            self._deadlines.arm("act", _RETRY_ACT_S)
-            return
-        turn = self._begin_own_turn()
-        self._carry_on(self._conversation.act_announced(turn.trace))
-
-    def _window_closed(self) -> None:
-        if self._state is not State.LISTENING:
-            return
-        self._deadlines.drop("listen", "speech")
-        if self._conversation.expects:
-            self._begin_own_turn()
-            self._carry_on(self._conversation.time_out())
-        elif self._conversation.has_announced:
-            self._act_announced()
-        else:
-            self._enter_idle()
-
-    def _listen(self, seconds: float, *, addressed: bool) -> None:
-        self._is_addressed = addressed
-        self._deadlines.drop("speech")
-        self._deadlines.arm("listen", seconds)
-        self._enter(State.LISTENING)
-
-    def _listen_to_speech(self) -> None:
-        """Somebody is speaking already: the window lasts as long as they do."""
-        self._listen(self.settings.listen_s, addressed=False)
-        self._deadlines.drop("listen")
-        self._deadlines.arm("speech", self.settings.speech_s)
-
-    def _enter_idle(self) -> None:
-        self._is_addressed = False
-        self._zone = Zone.UNKNOWN
-        self._deadlines.drop("listen", "speech")
-        self._enter(State.IDLE)
-
-    def _enter(self, state: State) -> None:
-        if state is not self._state:
-            previous, self._state = self._state, state
-            self._emit(ev.StateChanged(state, previous, self._clock()))
-
     def _emit(self, event: Event) -> None:
+        if isinstance(event, ev.Acted) and self._turn is not None:
+            self._turn.has_acted = True
         self.on_event(event)

@@ -88,6 +88,10 @@ class Speaker(Protocol):
         """Fall silent and forget everything that was to be said."""
         ...
 
+    def duck(self, on: bool) -> None:
+        """Go on softly, or as before; any of the calls above and below ends it."""
+        ...
+
     def pause(self) -> None:
         """Fall silent, keep the place."""
         ...

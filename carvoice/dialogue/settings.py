@@ -36,6 +36,8 @@ class DialogueSettings:
         follow_up_s: how long a further command needs no wake phrase after a reply; 0 for never.
         confirm_s: how long to wait for yes or no.
         speech_s: longest stretch of speech without a final result before listening is given up.
+        duck_s: a reply stays softened so long for a sign of speech that may be nothing.
+        false_ducks: after so many in one reply it is softened for no more signs.
         false_interruption_s: silence after a noise that interrupted a reply before it goes on.
         longest_hold_s: a reply is held no longer than this for speech of which nothing comes.
         false_interruptions: after so many in one reply only an understood sentence stops it.
@@ -58,6 +60,8 @@ class DialogueSettings:
     follow_up_s: float = 5.0
     confirm_s: float = 8.0
     speech_s: float = 15.0
+    duck_s: float = 0.2
+    false_ducks: int = 4
     false_interruption_s: float = 1.2
     longest_hold_s: float = 4.0
     false_interruptions: int = 2

@@ -1,9 +1,20 @@
-"""The reply that is being spoken now."""
+"""The reply that is being spoken now, and how it gives way to whoever speaks over it.
+
+At the first sign of speech the reply is ducked, once speech is sure it is held, and what is said decides
+whether it is over. A sign that was nothing brings it back.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
+from carvoice.dialogue.deadlines import Deadlines
 from carvoice.dialogue.protocols import Speaker
+from carvoice.dialogue.settings import DialogueSettings
 from carvoice.trace import Clock
+
+_log = logging.getLogger(__name__)
 
 _LOUDER = 1.5
 _LOUDEST, _SOFTEST = 2.0, 0.05
@@ -16,19 +27,36 @@ _ECHO_S = 2.0  # after this, words that come back are a person's
 class Speech:
     """The utterance in the speaker's hands, its words, whether it is held and how often it was for nothing.
 
+    Its deadlines are "playback" (the loudspeaker is dead), "duck", "resume" and "held" (it was nothing).
+
     Args:
         speaker: says it; None when there is no loudspeaker.
+        deadlines: armed and dropped here.
+        settings: patience.
+        on_resumed: told the utterance that goes on after it was held for nothing.
         clock: seconds.
     """
 
-    def __init__(self, speaker: Speaker | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        speaker: Speaker | None,
+        deadlines: Deadlines,
+        settings: DialogueSettings,
+        on_resumed: Callable[[int], None],
+        clock: Clock,
+    ) -> None:
         self._speaker = speaker
+        self._deadlines = deadlines
+        self._settings = settings
+        self._on_resumed = on_resumed
         self._clock = clock
         self._began_s: float | None = None
         self._held_s = 0.0
         self.utterance_id = 0
         self.is_held = False
-        self.false_holds = 0
+        self._false_holds = 0
+        self._false_ducks = 0
+        self._is_ducked = False
         self._text = ""
         self._is_open = False
 
@@ -37,20 +65,14 @@ class Speech:
         """Whether there is a loudspeaker."""
         return self._speaker is not None
 
-    @property
-    def longest_s(self) -> float:
-        """When the loudspeaker must be done with the text."""
-        return _LONGEST_S + _PER_CHARACTER_S * len(self._text)
-
-    def began(self) -> None:
-        """Its first sample plays now."""
-        self._began_s = self._clock()
+    # ---- saying it ---------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
         """Speak a whole text."""
         assert self._speaker is not None
         self._text, self._is_open, self._began_s = text, False, None
         self.utterance_id = self._speaker.say(text)
+        self._watch()
 
     def add(self, text: str) -> None:
         """Speak a part of a text of which more may come."""
@@ -66,25 +88,14 @@ class Speech:
         was_open, self._is_open = self._is_open, False
         if was_open and self._speaker is not None:
             self._speaker.finish(self.utterance_id)
+            self._watch()
         return was_open
 
-    def hold(self) -> bool:
-        """Fall silent, keeping the place; returns False if that is so already."""
-        if self._speaker is None or self.is_held:
+    def began(self, utterance_id: int) -> bool:
+        """The first sample of an utterance plays now; returns whether it is this one's."""
+        if utterance_id != self.utterance_id:
             return False
-        self._speaker.pause()
-        self.is_held, self._held_s = True, self._clock()
-        return True
-
-    def go_on(self) -> bool:
-        """Speak on; returns False if it was not held."""
-        if self._speaker is None or not self.is_held:
-            return False
-        self.is_held = False
-        self.false_holds += 1
-        if self._began_s is not None:
-            self._began_s += self._clock() - self._held_s
-        self._speaker.resume()
+        self._began_s = self._clock()
         return True
 
     def stop(self) -> None:
@@ -95,10 +106,80 @@ class Speech:
 
     def ended(self) -> None:
         """The utterance is over."""
+        self._deadlines.drop("playback", "resume", "held", "duck")
+        self._unduck()
         self.utterance_id = 0
         self.is_held = self._is_open = False
-        self.false_holds = 0
+        self._false_holds = self._false_ducks = 0
         self._text, self._began_s = "", None
+
+    def given_up(self) -> None:
+        """The loudspeaker had time enough."""
+        _log.error("utterance %d never ended; the loudspeaker seems dead", self.utterance_id)
+        self.stop()
+
+    def _watch(self) -> None:
+        """A loudspeaker that never ends is dead; one that waits for more of an answer is not."""
+        if not self._is_open and not self.is_held:
+            self._deadlines.arm("playback", _LONGEST_S + _PER_CHARACTER_S * len(self._text))
+
+    # ---- giving way --------------------------------------------------------------------------------
+
+    def duck(self) -> None:
+        """Somebody may be speaking: go on softly until that is sure, or was nothing."""
+        settings = self._settings
+        if self._speaker is None or self.is_held or self._is_hardened():
+            return
+        if self._false_ducks < settings.false_ducks:
+            self._speaker.duck(True)
+            self._is_ducked = True
+            self._deadlines.arm("duck", settings.duck_s)
+
+    def unduck(self) -> None:
+        """It was nothing: go on as before."""
+        self._false_ducks += 1
+        self._unduck()
+
+    def _unduck(self) -> None:
+        if self._is_ducked and self._speaker is not None:
+            self._speaker.duck(False)
+        self._is_ducked = False
+
+    def hold(self) -> None:
+        """Fall silent for whoever speaks; whether the reply is over is decided by what they say.
+
+        A recognizer hears words in music too, so that a reply which was held for nothing a few times
+        stops only for a sentence that was understood.
+        """
+        settings = self._settings
+        if self._speaker is not None and not self.is_held and not self._is_hardened():
+            self._speaker.pause()
+            self.is_held, self._held_s = True, self._clock()
+            self._deadlines.drop("playback", "duck")
+            self._deadlines.arm("held", settings.longest_hold_s)
+        if self.is_held:
+            self._deadlines.arm("resume", settings.false_interruption_s)
+
+    def wait_for_words(self) -> None:
+        """Whoever spoke has stopped: go on unless words come."""
+        if self.is_held:
+            self._deadlines.arm("resume", self._settings.false_interruption_s)
+
+    def go_on(self) -> None:
+        """It was nothing: the reply goes on."""
+        self._deadlines.drop("resume", "held")
+        if self._speaker is None or not self.is_held:
+            return
+        self.is_held = False
+        self._false_holds += 1
+        if self._began_s is not None:
+            self._began_s += self._clock() - self._held_s
+        self._speaker.resume()
+        self._watch()
+        self._on_resumed(self.utterance_id)
+
+    def _is_hardened(self) -> bool:
+        return self._false_holds >= self._settings.false_interruptions
 
     def is_echo(self, text: str) -> bool:
         """Whether ``text`` is a stretch of what was spoken a moment ago: our own voice in the microphone.

@@ -32,6 +32,7 @@ class TurnDraft:
         self.tier = "grammar"
         self.answer: AnswerRecord | None = None
         self.is_interrupted = False
+        self.has_acted = False  # something was asked of the car
         self._clock = clock
         self._replied_s: float | None = None
 

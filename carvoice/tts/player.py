@@ -13,6 +13,7 @@ Both ways :attr:`Player.far_end` knows every sample that was played, and when.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -30,8 +31,11 @@ from carvoice.tts.farend import FarEndTap
 from carvoice.tts.sentences import SentenceChunker
 from carvoice.tts.voice import Voice
 
+_log = logging.getLogger(__name__)
+
 _BLOCK = SAMPLE_RATE_HZ // 100
 _FADE = 80  # samples: 5 ms, short enough to be a stop and long enough not to click
+_DUCKED = 0.1  # -20 dB: the reply gives way, and goes on unless somebody really speaks
 _REWIND = int(0.4 * SAMPLE_RATE_HZ)  # about a word, said again after an interruption
 _AHEAD = 20 * SAMPLE_RATE_HZ  # sound made before it is needed
 
@@ -56,6 +60,9 @@ class PlaybackState(Enum):
     FINISHED = "finished"
     CANCELLED = "cancelled"
     FAILED = "failed"
+
+
+_OVER = (PlaybackState.CANCELLED, PlaybackState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +176,7 @@ class Player:
         self._next_id = 1
         self._next_sample_s = 0.0
         self._is_paused = False
+        self._is_ducked = False
         self._fading: FloatArray | None = None
         self._gain = self._volume = self._surroundings = 1.0
         self._is_closed = False
@@ -219,10 +227,15 @@ class Player:
                 utterance.state = PlaybackState.CANCELLED
                 events.append(self._event(utterance))
             self._queue.clear()
-            self._is_paused = False
+            self._is_paused = self._is_ducked = False
             self._changed.notify_all()
         for event in events:
             self.on_event(event)
+
+    def duck(self, on: bool) -> None:
+        """Go on 20 dB softer, or as before; :meth:`cancel` and :meth:`resume` end it too."""
+        with self._changed:
+            self._is_ducked = on
 
     def pause(self) -> None:
         """Fall silent at once, keeping the place."""
@@ -238,7 +251,7 @@ class Player:
                 utterance = self._queue[0]
                 oldest = utterance.made - sum(len(chunk) for chunk in utterance.chunks)
                 utterance.played = max(utterance.played - _REWIND, oldest, 0)
-            self._is_paused = False
+            self._is_paused = self._is_ducked = False
             self._fading = None
             self._changed.notify_all()
 
@@ -246,7 +259,7 @@ class Player:
 
     @property
     def volume(self) -> float:
-        """The driver's wish, a linear gain; changes are ramped over one block."""
+        """The driver's wish, a linear gain; changes are ramped over 5 ms."""
         return self._volume
 
     @volume.setter
@@ -373,10 +386,12 @@ class Player:
             self._fading = tail * np.linspace(1.0, 0.0, len(tail), dtype=np.float32)
 
     def _amplify(self, sound: FloatArray) -> None:
-        wanted = self._volume * self._surroundings
+        wanted = self._volume * self._surroundings * (_DUCKED if self._is_ducked else 1.0)
         if self._gain != wanted:
-            sound *= np.linspace(self._gain, wanted, len(sound), dtype=np.float32)
-            self._gain = wanted
+            ramp = np.full(len(sound), wanted, np.float32)
+            ramp[:_FADE] = np.linspace(self._gain, wanted, _FADE, dtype=np.float32)[: len(sound)]
+            sound *= ramp
+            self._gain = float(ramp[-1])
         elif self._gain != 1.0:
             sound *= np.float32(self._gain)
         np.clip(sound, -1.0, 1.0, out=sound)
@@ -413,7 +428,7 @@ class Player:
                     utterance.made += len(sound)
                     self._changed.notify_all()
                     self._changed.wait_for(lambda: self._can_go_on(utterance))
-                    if self._is_closed or utterance.state is PlaybackState.CANCELLED:
+                    if self._is_closed or utterance.state in _OVER:
                         return
         except Exception as error:  # whatever a voice does, the player goes on
             with self._changed:
@@ -431,7 +446,7 @@ class Player:
                 self._changed.notify_all()
 
     def _can_go_on(self, utterance: _Utterance) -> bool:
-        is_stopped = self._is_closed or utterance.state is PlaybackState.CANCELLED
+        is_stopped = self._is_closed or utterance.state in _OVER
         return is_stopped or utterance.made - utterance.played < _AHEAD
 
     def _play(self) -> None:
@@ -447,7 +462,26 @@ class Player:
                     self._changed.wait(ahead_s - self._lead_s)
                     continue
                 at_s = max(now_s, self._next_sample_s)
-            self._sink.write(self.pull(_BLOCK, at_s))
+            sound = self.pull(_BLOCK, at_s)
+            try:
+                self._sink.write(sound)
+            except Exception as error:  # pulled out: this is lost, the next utterance tries again
+                _log.error("the loudspeaker failed: %s", error)
+                self._fail(str(error))
+
+    def _fail(self, detail: str) -> None:
+        """Nothing of what is queued can be heard."""
+        with self._changed:
+            events = []
+            for utterance in self._queue:
+                utterance.state, utterance.detail = PlaybackState.FAILED, detail
+                events.append(self._event(utterance))
+            self._queue.clear()
+            self._fading = None
+            self._is_paused = self._is_ducked = False
+            self._changed.notify_all()
+        for event in events:
+            self.on_event(event)
 
     def _can_play(self) -> bool:
         if self._fading is not None:

@@ -7,8 +7,9 @@ import pytest
 
 from carvoice.asr.endpoint import Endpointer
 from carvoice.asr.wake import Wake
-from carvoice.assistant.listener import Listener, SpeechGate
-from carvoice.dialogue.events import Activated, Heard, SpeechBegan, SpeechEnded
+from carvoice.assistant.listener import Listener
+from carvoice.assistant.onset import SpeechGate, SpeechOnset
+from carvoice.dialogue.events import Activated, Heard, SpeechBegan, SpeechEnded, SpeechSuspected
 from carvoice.records import AudioBlock, Hypothesis, PrefixState, Zone
 
 FRAME = 160
@@ -19,6 +20,7 @@ class Out:
     asr: np.ndarray
     speech: np.ndarray
     zone: np.ndarray
+    far_active: np.ndarray
 
     def __len__(self):
         return len(self.speech)
@@ -30,7 +32,8 @@ class FrontEnd:
     def process(self, near, far=None):
         frames = near.reshape(-1, FRAME)
         speech = (np.abs(frames).max(axis=1) > 0).astype(np.float32)
-        return Out(near, speech, np.ones(len(frames), np.int8))
+        far_active = np.full(len(frames), far is not None and bool(np.any(far)))
+        return Out(near, speech, np.ones(len(frames), np.int8), far_active)
 
 
 class Stream:
@@ -168,3 +171,34 @@ def test_gate_needs_enough_frames_within_its_window():
     assert gate.update(np.array([1, 1, 0], np.float32))
     gate.reset()
     assert not gate.update(np.array([1, 1], np.float32))
+
+
+def test_over_a_reply_a_first_sign_comes_before_certainty():
+    onset = SpeechOnset()
+    assert not onset.update(np.array([0, 0.9, 0.9], np.float32), over_reply=True)
+    assert onset.is_suspected
+    assert not onset.update(np.array([0.9], np.float32), over_reply=True)
+    assert not onset.is_suspected  # told once
+    assert onset.update(np.array([0.9], np.float32), over_reply=True)
+
+
+def test_over_a_reply_weak_sounds_must_last():
+    onset = SpeechOnset()
+    assert not onset.update(np.full(14, 0.4, np.float32), over_reply=True)
+    assert onset.update(np.full(1, 0.4, np.float32), over_reply=True)
+
+
+def test_in_silence_nothing_is_suspected():
+    onset = SpeechOnset()
+    assert not onset.update(np.full(5, 0.9, np.float32), over_reply=False)
+    assert not onset.is_suspected
+
+
+def test_a_sign_of_speech_is_told_only_while_we_play():
+    words = np.concatenate([silence(1), np.full(480, 0.1, np.float32), silence(1)])
+    posted = []
+    listener = Listener(FrontEnd(), Stream(), Endpointer(), Parser(PrefixState.FINAL), posted.append)
+    for start in range(0, len(words), 160):
+        listener.hear(AudioBlock(words[start : start + 160], start / 16_000, speech(0.01)))
+    assert [type(event) for event in posted] == [SpeechSuspected]
+    assert listen(words)[0] == []

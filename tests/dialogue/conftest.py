@@ -225,6 +225,9 @@ class Loudspeaker:
         self.queue.clear()
         self.is_paused = False
 
+    def duck(self, on: bool) -> None:
+        self.log.append("duck" if on else "unduck")
+
     def pause(self) -> None:
         self.log.append("pause")
         self.is_paused = True

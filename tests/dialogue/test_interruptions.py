@@ -3,6 +3,7 @@
 import pytest
 
 from carvoice.dialogue import Activated, Interrupted, PlaybackEnded, SpeechBegan, SpeechEnded, State
+from carvoice.dialogue.events import PartFailed, SpeechSuspected
 
 
 def start_reply(scene, text: str = "help") -> None:
@@ -20,6 +21,32 @@ def test_speech_silences_the_reply_at_once(scene) -> None:
     start_reply(scene)
     scene.post(SpeechBegan())
     assert scene.speaker.log == ["pause"]
+
+
+def test_a_first_sign_of_speech_softens_the_reply_until_it_is_sure(scene) -> None:
+    start_reply(scene)
+    scene.post(SpeechSuspected())
+    assert scene.speaker.log == ["duck"]
+    scene.wait(0.1)
+    scene.post(SpeechBegan())
+    scene.wait(0.5)
+    assert scene.speaker.log == ["duck", "pause"]
+
+
+def test_a_sign_that_was_nothing_brings_the_reply_back_and_many_are_ignored(scene) -> None:
+    start_reply(scene)
+    for _ in range(7):
+        scene.post(SpeechSuspected())
+        scene.wait(0.3)
+    assert scene.speaker.log == ["duck", "unduck"] * 4
+    assert interruptions(scene) == []
+
+
+def test_the_next_reply_is_not_softened(scene) -> None:
+    start_reply(scene)
+    scene.post(SpeechSuspected())
+    scene.post(Activated())
+    assert scene.speaker.log == ["duck", "cancel", "unduck"]
 
 
 def test_words_end_the_reply_and_are_acted_on(scene) -> None:
@@ -202,3 +229,30 @@ def test_partials_flow_out(scene) -> None:
         "open the",
         "open the driver window",
     ]
+
+
+def test_a_lost_microphone_and_a_failed_recognizer_are_told_in_one_sentence(scene) -> None:
+    for part, words in (("microphone", "I can't hear you"), ("recognizer", "Something went wrong")):
+        scene.post(Activated())
+        scene.post(SpeechBegan())
+        before = len(scene.replies)
+        scene.post(PartFailed(part))
+        scene.wait_spoken()
+        assert [words in reply for reply in scene.replies[before:]] == [True]
+        scene.say("open the driver window")
+    assert len(scene.world.performed) == 2
+
+
+def test_a_voice_that_raises_ends_the_turn_and_the_next_one_works(scene) -> None:
+    say = scene.speaker.say
+
+    def broken(text: str) -> int:
+        raise RuntimeError("no voice")
+
+    scene.speaker.say = broken
+    scene.post(Activated())
+    scene.hear("open the driver window")
+    assert scene.dialogue.state is State.IDLE
+    scene.speaker.say = say
+    assert scene.say("open the driver window")
+    assert len(scene.turns) == 2

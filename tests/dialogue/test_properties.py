@@ -18,7 +18,7 @@ from carvoice.dialogue import (
     TurnBegan,
     TurnEnded,
 )
-from carvoice.dialogue.events import AnswerEnded, AnswerPart
+from carvoice.dialogue.events import AnswerEnded, AnswerPart, PartFailed, SpeechSuspected
 from carvoice.records import AnswerRecord, Evidence, Interpretation, Slot, Zone
 
 WORDS = (
@@ -61,12 +61,14 @@ INPUTS = st.one_of(
     st.sampled_from(
         [
             ("wake",),
+            ("suspect",),
             ("begin",),
             ("end",),
             ("answer",),
             ("cancel",),
             ("stale",),
             ("dead",),
+            ("deaf",),
             ("break",),
             ("silent bus",),
         ]
@@ -85,6 +87,8 @@ def apply(scene, step: tuple) -> None:
         scene.wait(step[1])
     elif kind == "wake":
         scene.post(Activated())
+    elif kind == "suspect":
+        scene.post(SpeechSuspected())
     elif kind == "begin":
         scene.post(SpeechBegan())
     elif kind == "end":
@@ -101,6 +105,8 @@ def apply(scene, step: tuple) -> None:
         scene.post(AnswerEnded(77, AnswerRecord("answered"), (PROPOSAL,)))
     elif kind == "dead":
         scene.speaker.is_dead = not scene.speaker.is_dead
+    elif kind == "deaf":
+        scene.post(PartFailed("microphone"))
     elif kind == "break":
         scene.world.is_broken = not scene.world.is_broken
     elif kind == "silent bus":

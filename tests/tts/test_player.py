@@ -182,3 +182,48 @@ def test_speech_is_louder_when_driving_but_never_too_loud() -> None:
     assert gains == sorted(gains)
     assert gains[-1] == 1.0
     assert speaking_gain(0, noise_db=-30) > speaking_gain(0, noise_db=-60) == speaking_gain(0)
+
+
+def test_ducked_it_goes_on_twenty_decibels_softer(player, voice) -> None:
+    player.say("b" * 200)
+    loud = play(player, 10)
+    player.duck(True)
+    soft = play(player, 10)
+    player.duck(False)
+    again = play(player, 10)
+    whole = voice.sound("b" * 200)
+    np.testing.assert_allclose(soft[80:], 0.1 * whole[1680:3200], rtol=1e-5)
+    np.testing.assert_array_equal(loud, whole[:1600])
+    np.testing.assert_allclose(again[80:], whole[3280:4800], rtol=1e-5)
+
+
+def test_a_loudspeaker_that_is_pulled_out_fails_what_is_said_and_the_next_plays(voice) -> None:
+    class Unplugged:
+        is_gone = True
+
+        def write(self, samples):
+            if self.is_gone:
+                raise OSError("gone")
+
+        def close(self):
+            pass
+
+    ended: list = []
+    seen = threading.Condition()
+
+    def take(event) -> None:
+        with seen:
+            if event.state is not PlaybackState.PLAYING:
+                ended.append((event.state, event.detail))
+            seen.notify_all()
+
+    sink = Unplugged()
+    with Player(voice, sink, on_event=take) as player:
+        player.say("lost")
+        with seen:
+            assert seen.wait_for(lambda: len(ended) == 1, 5.0)
+        sink.is_gone = False
+        player.say("heard")
+        with seen:
+            assert seen.wait_for(lambda: len(ended) == 2, 5.0)
+    assert ended == [(PlaybackState.FAILED, "gone"), (PlaybackState.FINISHED, "")]

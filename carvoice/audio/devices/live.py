@@ -311,6 +311,8 @@ class MicrophoneSource(Closing):
 class SpeakerSink(Closing):
     """A loudspeaker, and the tap for the echo canceller's reference: exactly what was played, and when.
 
+    A device that is pulled out makes :meth:`write` raise; each later one tries to open it again.
+
     Args:
         device: index or part of the name, None for the default.
         buffer_ms: how much ``write`` may run ahead of the sound card.
@@ -324,15 +326,23 @@ class SpeakerSink(Closing):
 
     def __init__(self, device: int | str | None = None, *, buffer_ms: int = 200) -> None:
         self._module = _pyaudio()
-        self._host = _host()
+        self._device = device
+        self._buffer_ms = buffer_ms
         self.xruns = 0
         self._open = True
         self._discard = threading.Event()
         self._room = threading.Event()
+        self._host: Any = None
+        self._stream: Any = None
+        self._start()
+
+    def _start(self) -> None:
+        """Find and start the device; raises AudioError."""
+        self._host = _host()
         try:
-            info = _find(self._host, device, "Output")
+            info = _find(self._host, self._device, "Output")
             self.rate_hz = self._choose_rate(info)
-            self._queue = RingBuffer(max(1, buffer_ms * self.rate_hz // 1000))
+            self._queue = RingBuffer(max(1, self._buffer_ms * self.rate_hz // 1000))
             self._played = RingBuffer(int(RING_S * self.rate_hz))
             same = self.rate_hz == SAMPLE_RATE_HZ
             self._up = None if same else soxr.ResampleStream(SAMPLE_RATE_HZ, self.rate_hz, 1, dtype="float32")
@@ -350,10 +360,21 @@ class SpeakerSink(Closing):
                 stream_callback=self._on_need,
             )
         except OSError as error:
-            self._host.terminate()
+            self._release()
             if isinstance(error, AudioError):
                 raise
-            raise AudioError(f"output device {device!r} cannot be opened: {error}") from error
+            raise AudioError(f"output device {self._device!r} cannot be opened: {error}") from error
+
+    def _release(self) -> None:
+        stream, host, self._stream, self._host = self._stream, self._host, None, None
+        try:
+            if stream is not None:
+                stream.close()
+        except OSError:
+            pass  # a device pulled out cannot be closed in good order
+        finally:
+            if host is not None:
+                host.terminate()
 
     def _choose_rate(self, info: dict[str, Any]) -> int:
         try:
@@ -382,19 +403,26 @@ class SpeakerSink(Closing):
         return samples.tobytes(), self._module.paContinue
 
     def write(self, samples: FloatArray) -> None:
-        """Queue mono samples; waits while the queue is full."""
+        """Queue mono samples; waits while the queue is full.
+
+        Raises:
+            AudioError: it is closed, or the device is gone.
+        """
+        if self._open and self._stream is None:
+            self._start()
         out = np.clip(samples, -1.0, 1.0).astype(np.float32)
         if self._up is not None:
             out = np.asarray(self._up.resample_chunk(out), np.float32)
-        done = 0
+        done, waited_s = 0, time.monotonic()
         while done < len(out):
             if not self._open:
                 raise AudioError("the loudspeaker is closed")
             self._room.clear()
             free = self._queue.capacity - len(self._queue)
             done += self._queue.write(out[done : done + free])
-            if done < len(out):
-                self._room.wait(0.1)
+            if done < len(out) and not self._room.wait(0.1) and time.monotonic() - waited_s > LOST_AFTER_S:
+                self._release()
+                raise AudioError(f"output device {self._device!r} is gone")
 
     def take(self, count: int) -> FloatArray:
         """See :class:`FarTap`. Keeps at most half a second of lead, so that a late reader catches up."""
@@ -420,9 +448,4 @@ class SpeakerSink(Closing):
         if not self._open:
             return
         self._open = False
-        try:
-            self._stream.close()
-        except OSError:
-            pass  # pulled out
-        finally:
-            self._host.terminate()
+        self._release()
