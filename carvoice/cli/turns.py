@@ -15,7 +15,8 @@ from rich.text import Text
 from carvoice.budget import Percentiles
 from carvoice.cli.app import app, console, settings_of
 from carvoice.errors import ConfigError
-from carvoice.turnlog import LoggedTurn, ModelUse, TurnLog
+from carvoice.turnhistory import LoggedTurn, ModelUse, TurnHistory
+from carvoice.turnlog import TurnLog
 
 _BAR_WIDTH = 44
 
@@ -35,9 +36,13 @@ def turns(
     settings = settings_of(context)
     if settings.log.folder is None:
         raise ConfigError("no turns are logged: set log.folder, e.g. --set log.folder=turns")
-    log = TurnLog(settings.log.folder)
+    log = TurnHistory(settings.log.folder)
+    if not log.exists:
+        raise ConfigError(f"no turns are logged in {settings.log.folder} yet")
     if forget:
-        log.forget()
+        writer = TurnLog(settings.log.folder)
+        writer.forget()
+        writer.close()
         console.print(f"Everything in {settings.log.folder} is deleted.")
     elif stats:
         console.print(stages_table(log.stages()), models_table(log.models()))
@@ -52,7 +57,6 @@ def turns(
             console.print(waterfall(entry))
     else:
         console.print(recent_table(log.recent(limit)))
-    log.close()
 
 
 def recent_table(rows: Sequence[LoggedTurn]) -> Table:

@@ -77,7 +77,6 @@ class QualitySampler:
             verdict = " ".join(stream)
             score = parse_score(verdict)
             if stream.record.outcome == "answered" and score is not None:
-                self._log.flush()
                 self._log.rate(turn.trace_id, self._name, score, verdict)
             else:
                 _log.info("turn %s was not judged: %s", turn.trace_id, verdict or stream.record.outcome)

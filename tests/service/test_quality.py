@@ -45,6 +45,7 @@ def test_answers_are_judged_and_the_scores_kept(tmp_path: Path) -> None:
         sampler.observe(answered(trace_id))
     sampler.observe(Turn("command", Hypothesis("open the trunk"), reply=Reply("Done.")))
     sampler.close()
+    log.flush()
     assert log.quality() == [("judge", 2, 0.8)]
     assert len(judge.asked) == 2
     assert "Question: what is rain\nAnswer: Water." in judge.asked[0]

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import sqlite3
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -23,6 +28,7 @@ from carvoice.records import (
     Turn,
     Verdict,
 )
+from carvoice.turnhistory import TurnHistory
 from carvoice.turnlog import Privacy, TurnLog, turn_to_dict
 
 
@@ -157,22 +163,155 @@ def test_a_damaged_database_is_put_aside(tmp_path: Path) -> None:
     assert (tmp_path / "turns.damaged").exists()
 
 
-def test_a_turn_that_cannot_be_written_is_counted_and_the_next_one_is_written(log: TurnLog) -> None:
-    with sqlite3.connect(log.database) as db:
-        db.execute("ALTER TABLE turns RENAME TO hidden")
-    log.write(command("lost"))
+class Said(logging.Handler):
+    """What the log of turns complains about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture
+def said():
+    handler = Said()
+    logger = logging.getLogger("carvoice.turnlog")
+    logger.addHandler(handler)
+    yield handler.lines
+    logger.removeHandler(handler)
+
+
+def test_a_disk_that_cannot_be_written_is_said_once_and_again_when_it_is_well(
+    tmp_path: Path, said: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "disk" / "turns"
+    folder.parent.write_bytes(b"in the way")  # as a read-only disk: no folder can be made here
+    log = TurnLog(folder)
+    for n in range(3):
+        log.write(command(f"lost{n}"))
     log.flush()
-    with sqlite3.connect(log.database) as db:
-        db.execute("ALTER TABLE hidden RENAME TO turns")
-    log.write(command("kept"))
-    log.flush()
-    assert log.lost == 1
-    assert [row.trace_id for row in log.recent()] == ["kept"]
+    assert (log.lost, len(said)) == (3, 1)
+    assert "going on without" in said[0]
+    assert log.recent() == []
+    folder.parent.unlink()
+    for _ in range(10):
+        log.write(command("kept"))
+    log.close()
+    assert [row.trace_id for row in log.recent()] == ["kept"] * 10
+    assert said[1:] == ["turns are logged again; 3 are missing"]
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_log_is_read_where_nothing_can_be_written(log: TurnLog) -> None:
+    log.write(command())
+    log.close()
+    # What a read-only disk makes of it: no -wal, no -shm, and none can be made.
+    assert not Path(f"{log.database}-shm").exists()
+    with contextlib.closing(TurnHistory(log.database.parent)._open("mode=ro&immutable=1")) as db:
+        assert db.execute("SELECT trace_id FROM turns").fetchall() == [("aa11",)]
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            db.execute("DELETE FROM turns")
+
+
+_FILLS_THE_DISK = """
+import resource, signal, sys
+sys.path[:0] = {path!r}
+from test_turnlog import command
+from carvoice.turnlog import TurnLog
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+log = TurnLog({folder!r})
+log.write(command("before"))
+log.flush()
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, resource.RLIM_INFINITY))  # no file grows further
+for n in range(60):
+    log.write(command(f"full{{n}}"))
+log.flush()
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+log.write(command("after"))
+log.close()
+print(log.lost, [row.trace_id for row in log.recent(2)])
+"""
+
+
+@pytest.mark.parametrize("limit", [6_000, 150_000])  # the JSON lines cannot grow; SQLite's log cannot
+def test_a_full_disk_costs_turns_and_nothing_else(tmp_path: Path, limit: int) -> None:
+    path = [str(Path(__file__).parent), *sys.path]
+    code = _FILLS_THE_DISK.format(path=path, folder=str(tmp_path), limit=limit)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lost, last = result.stdout.split(" ", 1)
+    assert 0 < int(lost) <= 60
+    assert last.startswith("['after', ")
+    assert result.stderr.count("going on without") == 1
+    assert "Traceback" not in result.stderr
+    lines = (tmp_path / "turns.jsonl").read_text().splitlines()
+    assert [json.loads(line)["trace_id"] for line in lines][-1] == "after"
+    with contextlib.closing(sqlite3.connect(tmp_path / "turns.sqlite")) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_torn_line_is_dropped(tmp_path: Path) -> None:
+    for n, torn in enumerate((b'{"at_unix_s": 12.5, "trace', b"\0" * 4096)):
+        log = TurnLog(tmp_path)
+        log.write(command(f"t{n}"))
+        log.close()
+        with (tmp_path / "turns.jsonl").open("ab") as file:
+            file.write(torn)  # the power went while this was being written
+    log = TurnLog(tmp_path)
+    log.write(command("t2"))
+    log.close()
+    lines = (tmp_path / "turns.jsonl").read_text().splitlines()
+    assert [json.loads(line)["trace_id"] for line in lines] == ["t0", "t1", "t2"]
+
+
+_NEVER_CLOSES = """
+import os, sys
+sys.path[:0] = {path!r}
+from test_turnlog import command
+from carvoice.turnlog import TurnLog
+log = TurnLog({folder!r})
+for n in range(50):
+    log.write(command(f"t{{n}}"))
+log.flush()
+for n in range(50, 500):
+    log.write(command(f"t{{n}}"))
+os._exit(1)
+"""
+
+
+def test_a_process_that_dies_while_it_writes_loses_only_what_was_queued(tmp_path: Path) -> None:
+    path = [str(Path(__file__).parent), *sys.path]
+    code = _NEVER_CLOSES.format(path=path, folder=str(tmp_path))
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    # A power cut may also tear the last page of the write-ahead log.
+    wal = tmp_path / "turns.sqlite-wal"
+    wal.write_bytes(wal.read_bytes()[:-1000])
+    log = TurnLog(tmp_path)
+    log.write(command("after"))
+    log.close()
+    kept = [row.trace_id for row in log.recent(1000)]
+    assert kept[0] == "after"
+    assert kept[1:] == [f"t{n}" for n in range(len(kept) - 2, -1, -1)]
+    assert len(kept) >= 45
+    with contextlib.closing(sqlite3.connect(log.database)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_disk_that_hangs_does_not_fill_the_memory(tmp_path: Path) -> None:
+    log = TurnLog(tmp_path)
+    hangs = threading.Event()
+    log._pending.put(hangs.wait)
+    for n in range(1500):
+        log.write(command(f"t{n}"))
+    assert log._pending.qsize() <= 1000
+    assert log.lost >= 500
+    hangs.set()
+    log.close()
 
 
 def test_forget_leaves_nothing(log: TurnLog, tmp_path: Path) -> None:
     log.write(command())
-    log.flush()
     log.rate("aa11", "person", 1.0)
     log.forget()
     assert log.recent() == []
@@ -190,4 +329,5 @@ def test_quality_scores(log: TurnLog) -> None:
     log.rate("a", "judge", 1.0)
     log.rate("b", "judge", 0.5, "too long")
     log.rate("nobody", "judge", 0.0)
+    log.flush()
     assert log.quality() == [("judge", 2, 0.75)]
