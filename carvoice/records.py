@@ -186,6 +186,7 @@ class Evidence(Enum):
 
     REQUESTED = "requested"  # handed to the driver
     TRANSMITTED = "transmitted"  # TX confirmed on the bus
+    MOVING = "moving"  # the ECU's status goes towards the wanted value
     ACTUATED = "actuated"  # the ECU's status shows the wanted value
     REFUSED = "refused"  # the ECU answered and said no, or shows another value
     TIMED_OUT = "timed_out"  # no status came

@@ -18,11 +18,12 @@ from carvoice.nlu import Understander, UnderstanderSettings
 from carvoice.records import Value
 from carvoice.resources import data_path
 from carvoice.tts import EspeakVoice, SherpaVoice, Voice
-from carvoice.vehicle.actuator import Actuator, ActuatorSettings
+from carvoice.vehicle.actuator import Actuator
 from carvoice.vehicle.bus import Bus
 from carvoice.vehicle.car import Car
 from carvoice.vehicle.gate import Gate
 from carvoice.vehicle.heartbeat import Heartbeat
+from carvoice.vehicle.performer import ActuatorSettings
 from carvoice.vehicle.planner import Actions, Planner
 from carvoice.vehicle.policy import Policy
 from carvoice.vehicle.simulator import Scenario, SimulatedCar

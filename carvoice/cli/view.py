@@ -28,6 +28,7 @@ BAR_CELLS = 24
 
 _EVIDENCE_STYLE = {
     Evidence.ACTUATED: "green",
+    Evidence.MOVING: "green",
     Evidence.TRANSMITTED: "yellow",
     Evidence.REQUESTED: "yellow",
     Evidence.REFUSED: "red",

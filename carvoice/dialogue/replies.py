@@ -22,10 +22,12 @@ _WEAKEST_FIRST = (
     Evidence.TIMED_OUT,
     Evidence.REQUESTED,
     Evidence.TRANSMITTED,
+    Evidence.MOVING,
     Evidence.ACTUATED,
 )
 _KINDS = {
     Evidence.ACTUATED: "done",
+    Evidence.MOVING: "sent",
     Evidence.TRANSMITTED: "sent",
     Evidence.REQUESTED: "sent",
     Evidence.TIMED_OUT: "timed_out",

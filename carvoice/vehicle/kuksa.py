@@ -18,12 +18,11 @@ from types import TracebackType
 from typing import Any
 
 from carvoice.errors import BusError, CarError
-from carvoice.records import Action, ActionKind, Actuation, Evidence, Value
+from carvoice.records import Action, Evidence, Value
 from carvoice.trace import Clock
-from carvoice.vehicle.actuator import ActuatorSettings
 from carvoice.vehicle.car import Car
-from carvoice.vehicle.gate import DeniedError, Gate
-from carvoice.vehicle.readback import read_back
+from carvoice.vehicle.gate import Gate
+from carvoice.vehicle.performer import ActuatorSettings, NotTakenError, Performer
 from carvoice.vehicle.state import CarState
 
 try:
@@ -110,7 +109,7 @@ def open_channel(address: BrokerAddress) -> grpc.Channel:
     return grpc.secure_channel(address.target, grpc.ssl_channel_credentials(roots), options)
 
 
-class BrokerActuator:
+class BrokerActuator(Performer):
     """Performs actions on a databroker, through the gate; the counterpart of :class:`Actuator`.
 
     :meth:`start` subscribes to all signals that the broker and the car both have. A context manager.
@@ -134,12 +133,8 @@ class BrokerActuator:
         settings: ActuatorSettings | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
+        super().__init__(car, state, gate, settings=settings, clock=clock)
         self._address = address
-        self._car = car
-        self._state = state
-        self._gate = gate
-        self._settings = settings or ActuatorSettings()
-        self._clock = clock
         self._channel = open_channel(address)
         self._stub = val_pb2_grpc.VALStub(self._channel)
         self._metadata = (("authorization", f"Bearer {address.token}"),) if address.token else ()
@@ -147,40 +142,14 @@ class BrokerActuator:
         self._stop = threading.Event()
         self._call: Any = None
 
-    def perform(self, action: Action, confirmed: bool = False, trace_id: str = "") -> Actuation:
-        """Carry out an action, or answer it from the state if it is a GET; see :meth:`Actuator.perform`."""
-        if action.kind is ActionKind.GET:
-            return self._read(action)
-        start_s = self._clock()
-        seen = self._state.count(action.path) if action.path in self._car.nodes else 0
+    def _hand_over(self, action: Action, confirmed: bool, trace_id: str) -> None:
+        # Actuate returns once the broker has handed the value to a provider
         try:
             self._gate.pass_on(self._deliver, action, self._state, confirmed)
-        except DeniedError as denied:
-            return Actuation(action, Evidence.REFUSED, detail=f"policy {denied}")
         except grpc.RpcError as error:
             code = error.code()
             evidence, meaning = _OUTCOMES.get(code, (Evidence.FAILED, f"the databroker failed ({code.name})"))
-            return Actuation(action, evidence, detail=f"{meaning}: {error.details()}")
-        latency_s = self._clock() - start_s
-        assert action.value is not None
-        settings = self._settings
-        node = self._car.nodes[action.path]
-        found, detail = read_back(
-            node, action.value, self._state, seen, settings.refusal_s, settings.status_s
-        )
-        reading = self._state.get(action.path) if self._state.count(action.path) > seen else None
-        value = reading.value if reading is not None else None
-        # Actuate returns once the broker has handed the value to a provider
-        return Actuation(action, found or Evidence.TRANSMITTED, (), value, detail, latency_s)
-
-    def _read(self, action: Action) -> Actuation:
-        verdict = self._gate.check(action, self._state, self._clock())
-        if verdict.rule != "read":
-            return Actuation(action, Evidence.REFUSED, detail=f"policy {verdict.rule}: {verdict.reason}")
-        reading = self._state.get(action.path)
-        if reading is None:
-            return Actuation(action, Evidence.TIMED_OUT, detail="the car has not told")
-        return Actuation(action, Evidence.ACTUATED, (), reading.value, f"{reading.age_s:.1f} s old")
+            raise NotTakenError(evidence, f"{meaning}: {error.details()}") from error
 
     def _deliver(self, action: Action) -> None:
         assert action.value is not None

@@ -21,8 +21,7 @@ def read_back(
         status_s: how long to wait for anything to be shown.
 
     Returns:
-        ACTUATED, TRANSMITTED (it moves, so the car has heard), REFUSED or TIMED_OUT; None when there is no
-        evidence beyond the sending, and why.
+        ACTUATED, MOVING, REFUSED or TIMED_OUT; None when there is no evidence beyond the sending, and why.
     """
     if node.read is None:
         return None, "this car does not tell whether it was done"
@@ -34,10 +33,13 @@ def read_back(
         reading = state.get(path)
         return reading.value if reading is not None and state.count(path) > seen else None
 
+    # a switch that takes long shows nothing on its way: any word of its ECU is all there is to wait for
+    is_mute = not node.is_numeric and node.settle_s > refusal_s
+
     def settled() -> bool:
         value = shown()
         return value is not None and (
-            is_reached(node, value, wanted) or _is_moving(node, first, value, wanted)
+            is_mute or is_reached(node, value, wanted) or _is_moving(node, first, value, wanted)
         )
 
     if not state.wait(settled, refusal_s) and state.count(path) == seen:
@@ -48,8 +50,8 @@ def read_back(
     if is_reached(node, value, wanted):
         return Evidence.ACTUATED, ""
     if _is_moving(node, first, value, wanted):
-        return Evidence.TRANSMITTED, f"moving: {value} on the way to {wanted}"
-    if not node.is_numeric and node.settle_s > refusal_s:
+        return Evidence.MOVING, f"moving: {value} on the way to {wanted}"
+    if is_mute:
         return None, f"it takes up to {node.settle_s:g} s"
     return Evidence.REFUSED, f"the car shows {value}, not {wanted}"
 

@@ -88,7 +88,6 @@ class CarState:
         car: the car.
         frames: frames taken in; of these ``unknown_frames`` are not in the database as status messages, and
             ``short_frames`` have too few bytes.
-        transmissions: transmissions of our own frames that the bus confirmed.
     """
 
     def __init__(
@@ -101,8 +100,7 @@ class CarState:
         self._waiting = 0
         self._cells: dict[str, _Cell] = {path: _Cell() for path in car.nodes}
         self._inboxes: dict[tuple[int, bool], _Inbox] = {}
-        self._transmitted: deque[tuple[int, tuple[int, bool], bytes]] = deque(maxlen=_CONFIRMATIONS)
-        self.transmissions = 0
+        self._transmitted: deque[tuple[float, tuple[int, bool], bytes]] = deque(maxlen=_CONFIRMATIONS)
         self.frames = 0
         self.unknown_frames = 0
         self.short_frames = 0
@@ -208,15 +206,14 @@ class CarState:
     def transmitted(self, arbitration_id: int, data: bytes, is_extended: bool = False) -> None:
         """Note that the bus confirmed the transmission of one of our frames."""
         with self._changed:
-            self.transmissions += 1
-            self._transmitted.append((self.transmissions, (arbitration_id, is_extended), bytes(data)))
+            self._transmitted.append((self._clock(), (arbitration_id, is_extended), bytes(data)))
             self._changed.notify_all()
 
-    def was_transmitted(self, frame: FrameRecord, since: int) -> bool:
-        """Whether the bus confirmed this frame after the first ``since`` transmissions."""
-        key = (frame.arbitration_id, frame.is_extended)
+    def was_transmitted(self, frame: FrameRecord) -> bool:
+        """Whether the bus has confirmed this frame since the time in its record."""
+        key, since_s = (frame.arbitration_id, frame.is_extended), frame.timestamp_s
         with self._changed:
-            return any(n > since and k == key and data == frame.data for n, k, data in self._transmitted)
+            return any(t >= since_s and k == key and data == frame.data for t, k, data in self._transmitted)
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until the condition holds; looked at again whenever something arrives.

@@ -31,6 +31,7 @@ def test_nothing_is_heard_while_idle(scene) -> None:
     [
         (Evidence.ACTUATED, "I opened the driver's window."),
         (Evidence.TRANSMITTED, "I've asked the car to open the driver's window."),
+        (Evidence.MOVING, "Opening the driver's window."),
         (Evidence.REQUESTED, "I'm trying to open the driver's window."),
         (Evidence.TIMED_OUT, "I asked the car to open the driver's window, but it hasn't answered."),
         (Evidence.REFUSED, "The car did not open the driver's window."),

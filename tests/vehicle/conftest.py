@@ -10,10 +10,11 @@ import pytest
 
 from carvoice.records import Action, ActionKind, Value, Zone
 from carvoice.resources import data_path
-from carvoice.vehicle.actuator import Actuator, ActuatorSettings
+from carvoice.vehicle.actuator import Actuator
 from carvoice.vehicle.bus import Bus
 from carvoice.vehicle.car import Car
 from carvoice.vehicle.gate import Gate
+from carvoice.vehicle.performer import ActuatorSettings
 from carvoice.vehicle.policy import Policy
 from carvoice.vehicle.simulator import Scenario, SimulatedCar
 from carvoice.vehicle.simulator.plugin import SimulatedBus

@@ -10,9 +10,10 @@ from conftest import getting, setting
 
 from carvoice.errors import BusError
 from carvoice.records import Evidence
-from carvoice.vehicle.actuator import Actuator, ActuatorSettings
+from carvoice.vehicle.actuator import Actuator
 from carvoice.vehicle.bus import Bus
 from carvoice.vehicle.gate import Gate
+from carvoice.vehicle.performer import ActuatorSettings
 from carvoice.vehicle.simulator import Scenario, SimulatedCar
 from carvoice.vehicle.simulator.scenario import Fault, FaultKind
 from carvoice.vehicle.state import CarState
@@ -49,16 +50,24 @@ def test_a_value_between_two_steps_counts_as_reached(rig):
 
 def test_a_window_is_only_under_way(rig):
     result = rig.actuator.perform(setting(WINDOW, 50))
-    assert result.evidence is Evidence.TRANSMITTED
+    assert result.evidence is Evidence.MOVING
     assert result.detail.startswith("moving: ")
     rig.pass_time(2.5)
     assert rig.state.get(WINDOW).value == 50
 
 
-def test_a_slow_switch_is_not_called_done_early(rig):
+def test_what_begins_to_move_at_once_is_said_at_once(rig):
+    before_s = rig.clock()
+    rig.actuator.perform(setting(WINDOW, 100))
+    assert rig.clock() - before_s < 0.1
+
+
+def test_a_slow_switch_is_not_called_done_early_and_not_waited_for(rig):
+    before_s = rig.clock()
     result = rig.actuator.perform(setting(MIRROR, True))
     assert (result.evidence, result.detail) == (Evidence.TRANSMITTED, "it takes up to 2 s")
-    rig.pass_time(2.0)
+    assert rig.clock() - before_s < 0.15  # one cycle of its status message
+    rig.pass_time(2.1)
     assert rig.state.get(MIRROR).value is True
 
 
@@ -162,9 +171,9 @@ def test_no_transmission_confirmation_fails_and_purges(rig, monkeypatch):
 
 
 def test_a_late_confirmation_does_not_make_a_done_thing_failed(rig, monkeypatch):
-    monkeypatch.setattr(rig.state, "was_transmitted", lambda frame, since: False)
+    monkeypatch.setattr(rig.state, "was_transmitted", lambda frame: False)
     assert rig.actuator.perform(setting(TEMP, 23.0)).evidence is Evidence.ACTUATED
-    assert rig.actuator.perform(setting(WINDOW, 50)).evidence is Evidence.TRANSMITTED
+    assert rig.actuator.perform(setting(WINDOW, 50)).evidence is Evidence.MOVING
     assert rig.actuator.perform(setting(MIRROR, True)).evidence is Evidence.FAILED
 
 

@@ -11,8 +11,8 @@ from conftest import getting, setting
 
 from carvoice.errors import BusError
 from carvoice.records import Evidence
-from carvoice.vehicle.actuator import ActuatorSettings
 from carvoice.vehicle.gate import Gate
+from carvoice.vehicle.performer import ActuatorSettings
 from carvoice.vehicle.policy import Policy
 from carvoice.vehicle.state import CarState
 

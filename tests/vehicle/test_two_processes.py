@@ -11,9 +11,10 @@ from conftest import DEMO, setting
 
 from carvoice.errors import BusError
 from carvoice.records import Evidence
-from carvoice.vehicle.actuator import Actuator, ActuatorSettings
+from carvoice.vehicle.actuator import Actuator
 from carvoice.vehicle.bus import Bus
 from carvoice.vehicle.gate import Gate
+from carvoice.vehicle.performer import ActuatorSettings
 from carvoice.vehicle.state import CarState
 
 TEMP = "Vehicle.Cabin.HVAC.Station.Row1.Driver.Temperature"
