@@ -6,6 +6,7 @@
 #include "cv_align.h"
 #include "cv_beamformer.h"
 #include "cv_canceller.h"
+#include "cv_comfort.h"
 #include "cv_drift.h"
 #include "cv_fft.h"
 #include "cv_gain.h"
@@ -36,6 +37,7 @@ struct cv_frontend {
     cv_suppress echo_gain, full_gain;
     cv_vad vad;
     cv_gain gain;
+    cv_comfort comfort;
     float window[CV_FFT_SIZE];
     float error_past[CV_MAX_MICS][CV_FRAME], echo_past[CV_FRAME]; /* first halves of the windows */
     float asr_tail[CV_FRAME], vad_tail[CV_FRAME];    /* to overlap-add with the next frame */
@@ -112,6 +114,7 @@ void cv_frontend_reset(cv_frontend *f) {
     cv_suppress_reset(&f->full_gain);
     cv_vad_reset(&f->vad);
     cv_gain_init(&f->gain, &gain);
+    cv_comfort_reset(&f->comfort);
     memset(f->error_past, 0, sizeof f->error_past);
     memset(f->echo_past, 0, sizeof f->echo_past);
     memset(f->asr_tail, 0, sizeof f->asr_tail);
@@ -121,8 +124,7 @@ void cv_frontend_reset(cv_frontend *f) {
 }
 
 int cv_frontend_latency(const cv_frontend *frontend) {
-    (void)frontend;
-    return CV_FRAME;
+    return frontend->config.linear_only ? 0 : CV_FRAME;
 }
 
 void cv_frontend_aim(cv_frontend *frontend, const float *steer_re, const float *steer_im, const float *weight_re,
@@ -172,14 +174,15 @@ static void analyse(const cv_frontend *f, float *past, const float *frame, float
     for (int k = 0; k < CV_BINS; k++) power[k] = re[k] * re[k] + im[k] * im[k];
 }
 
-/* Weighted overlap-add of spectrum times gain. */
-static void synthesize(const cv_frontend *f, const float *re, const float *im, const float *gain, float *tail,
-                       float *frame) {
+/* Weighted overlap-add of spectrum times gain; level: how much of the noise is to stay. */
+static void synthesize(cv_frontend *f, const float *re, const float *im, const float *gain, float level,
+                       float *tail, float *frame) {
     float gr[CV_BINS], gi[CV_BINS], time[CV_FFT_SIZE];
     for (int k = 0; k < CV_BINS; k++) {
         gr[k] = re[k] * gain[k];
         gi[k] = im[k] * gain[k];
     }
+    if (f->config.comfort_noise) cv_comfort_process(&f->comfort, f->noise.psd, gain, level, gr, gi);
     cv_fft_inverse(&f->fft, gr, gi, time);
     for (int i = 0; i < CV_FRAME; i++) {
         frame[i] = tail[i] + time[i] * f->window[i];
@@ -239,10 +242,9 @@ static void follow_drift(cv_frontend *f) {
     if (move) realign(f, move);
 }
 
-static void process_frame(cv_frontend *f, const float *far, cv_frontend_output *out) {
+/* High-pass, alignment and linear canceller: near to error. */
+static void cancel(cv_frontend *f, const float *far, cv_frontend_output *out) {
     const cv_frontend_config *c = &f->config;
-    float re[CV_MAX_MICS * CV_BINS], im[CV_MAX_MICS * CV_BINS], echo_re[CV_BINS], echo_im[CV_BINS], power[CV_BINS], echo_power[CV_BINS];
-    float asr_gain[CV_BINS], vad_gain[CV_BINS];
     out->level_db = decibels(mean_square(f->near));
     if (c->highpass_hz > 0.0f)
         for (int m = 0; m < c->mics; m++)
@@ -264,6 +266,14 @@ static void process_frame(cv_frontend *f, const float *far, cv_frontend_output *
     }
     if (out->far_active && c->follow_drift) follow_drift(f);
     out->erle_db = out->far_active ? decibels(f->mic_power) - decibels(f->error_power) : 0.0f;
+}
+
+/* Everything behind the canceller: error to asr and vad. */
+static void shape(cv_frontend *f, cv_frontend_output *out) {
+    const cv_frontend_config *c = &f->config;
+    float re[CV_MAX_MICS * CV_BINS], im[CV_MAX_MICS * CV_BINS], power[CV_BINS];
+    float echo_re[CV_BINS], echo_im[CV_BINS], echo_power[CV_BINS];
+    float asr_gain[CV_BINS], vad_gain[CV_BINS];
     analyse(f, f->echo_past, f->canceller[0].model, echo_re, echo_im, echo_power);
     for (int m = c->mics - 1; m >= 0; m--)
         analyse(f, f->error_past[m], f->error[m], re + m * CV_BINS, im + m * CV_BINS, power);
@@ -275,8 +285,8 @@ static void process_frame(cv_frontend *f, const float *far, cv_frontend_output *
     suppress(f, power, echo_power, out->far_active, asr_gain, vad_gain);
     out->speech = f->vad.probability;
     out->zone = c->mics > 1 ? f->beam.zone : -1;
-    synthesize(f, re, im, asr_gain, f->asr_tail, out->asr);
-    synthesize(f, re, im, vad_gain, f->vad_tail, out->vad);
+    synthesize(f, re, im, asr_gain, 1.0f - c->asr_noise_share * (1.0f - c->noise_floor), f->asr_tail, out->asr);
+    synthesize(f, re, im, vad_gain, c->suppress_noise ? c->noise_floor : 1.0f, f->vad_tail, out->vad);
     if (c->control_gain) cv_gain_process(&f->gain, out->speech, out->asr);
 }
 
@@ -288,7 +298,15 @@ void cv_frontend_process(cv_frontend *f, const float *near, const float *far, cv
     out->bad_samples = sanitize(near, f->near, (size_t)f->config.mics * CV_FRAME);
     if (far) out->bad_samples += sanitize(far, f->far, (size_t)f->config.far_channels * CV_FRAME);
     else memset(f->far, 0, (size_t)f->config.far_channels * CV_FRAME * sizeof(float));
-    process_frame(f, f->far, out);
+    cancel(f, f->far, out);
+    if (f->config.linear_only) {
+        memcpy(out->asr, f->error[0], sizeof out->asr);
+        memcpy(out->vad, f->error[0], sizeof out->vad);
+        out->speech = 0.0f;
+        out->zone = -1;
+    } else {
+        shape(f, out);
+    }
 #if defined(__SSE__)
     _mm_setcsr(mode);
 #endif

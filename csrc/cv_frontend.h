@@ -4,7 +4,8 @@
  *   near -> high-pass -> echo canceller -> spectrum -> residual echo + noise -> gains -> asr, vad
  *
  * asr carries the linear canceller's output with light suppression: least harm to recognition. vad
- * carries the fully suppressed signal. Both are delayed by cv_frontend_latency samples.
+ * carries the fully suppressed signal. Both are delayed by cv_frontend_latency samples. With linear_only the
+ * chain ends after the canceller: both outputs are its own, at once.
  */
 #ifndef CV_FRONTEND_H
 #define CV_FRONTEND_H
@@ -21,7 +22,7 @@ typedef struct {
     int max_delay;       /* samples of delay searched; 0: none */
     int delay;           /* samples of delay known beforehand */
     float highpass_hz;   /* 0: off */
-    int cancel_echo, suppress_echo, suppress_noise, control_gain, follow_drift;
+    int cancel_echo, suppress_echo, suppress_noise, control_gain, follow_drift, comfort_noise, linear_only;
     float deep_wander, fast_wander, noise_memory, initial_spread;
     float asr_echo_share, asr_noise_share; /* 0..1: how much of the suppression the asr output takes */
     float echo_floor, noise_floor;         /* least gains of the vad output, linear */

@@ -3,5 +3,23 @@
 from carvoice.audio._frontend import FrontEnd, FrontEndOutput
 from carvoice.audio._ring import RingBuffer
 from carvoice.audio.settings import ZONES, FrontEndSettings
+from carvoice.audio.stages import (
+    Beamformer,
+    EchoCanceller,
+    GainControl,
+    NoiseSuppressor,
+    VoiceActivityDetector,
+)
 
-__all__ = ["ZONES", "FrontEnd", "FrontEndOutput", "FrontEndSettings", "RingBuffer"]
+__all__ = [
+    "ZONES",
+    "Beamformer",
+    "EchoCanceller",
+    "FrontEnd",
+    "FrontEndOutput",
+    "FrontEndSettings",
+    "GainControl",
+    "NoiseSuppressor",
+    "RingBuffer",
+    "VoiceActivityDetector",
+]

@@ -28,6 +28,9 @@ class FrontEndSettings:
         cancel_echo: linear echo canceller.
         suppress_echo: residual echo suppressor (both outputs; the recognizer's only by its share).
         suppress_noise: noise suppressor of the ``vad`` output.
+        comfort_noise: fill up with noise of the cabin's spectrum what echo suppression cuts out of it.
+        linear_only: stop after the linear canceller, whose output both outputs then are, without delay; no
+            suppression, voice activity, zone or beam.
         control_gain: slow gain control of the ``asr`` output.
         echo_tail_ms: length of the echo filter: 80 to 320, in steps of 80.
         max_delay_ms: how far behind the loudspeaker signal the echo is searched, 0 for no search.
@@ -51,6 +54,8 @@ class FrontEndSettings:
     cancel_echo: bool = True
     suppress_echo: bool = True
     suppress_noise: bool = True
+    comfort_noise: bool = False
+    linear_only: bool = False
     control_gain: bool = False
     echo_tail_ms: int = 160
     max_delay_ms: int = 320
@@ -75,6 +80,8 @@ class FrontEndSettings:
         for name in ("echo_floor_db", "noise_floor_db"):
             if not -80.0 <= getattr(self, name) <= 0.0:
                 raise ConfigError(f"{name} = {getattr(self, name)}: must be -80 to 0 dB")
+        if self.linear_only and self.microphones > 1:
+            raise ConfigError("linear_only needs microphones = 1: a beam comes after the canceller")
         if self.microphones > 1 and len(self.microphone_positions_m) != self.microphones:
             raise ConfigError(
                 f"microphone_positions_m has {len(self.microphone_positions_m)} positions,"
