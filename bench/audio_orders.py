@@ -1,9 +1,10 @@
 """Spoken orders with and without the front end, paired: python bench/audio_orders.py FOLDER.
 
-FOLDER holds the held-out test of `python -m training.held_out FOLDER --grammar grammars/en`: orders drawn from
-the shipped grammar, spoken by voices the model was never trained on. Each is heard in the simulated cabin and
-recognized by the embedded model and the shipped grammar, as the microphone has it and as the front end hands it
-on. Writes bench/results/audio_orders.md; `--variants` adds other settings of the front end, to choose by.
+FOLDER holds the held-out test of `python -m training.held_out FOLDER --grammar grammars/en`: orders drawn
+from the shipped grammar, spoken by voices the model was never trained on. Each is heard in the simulated
+cabin and recognized by the embedded model and the shipped grammar, as the microphone has it and as the front
+end hands it on. Writes bench/results/audio_orders.md;
+`--variants` adds other settings of the front end, to choose by.
 """
 
 from __future__ import annotations
@@ -162,8 +163,9 @@ def main() -> None:
     columns = [MICROPHONE, *systems]
     lines = [
         f"{len(said)} orders of voices unknown to the model, {words} words; embedded model, shipped grammar;",
-        "made by bench/audio_orders.py. Understood: intent and every slot as of the words that were said. Better and",
-        "worse: orders understood only with, only without the front end; p: of so uneven a split by chance.",
+        "made by bench/audio_orders.py. Understood: intent and every slot as of the words that were said.",
+        "Better and worse: orders understood only with, only without the front end; p: of so uneven a split",
+        "by chance.",
         "",
         "| condition | "
         + " | ".join(f"{name}: word errors %, understood %" for name in columns)

@@ -1,7 +1,7 @@
 """Single stages of the front end, for who wants one of them alone.
 
-Each is the :class:`FrontEnd` with everything else switched off, so blocks of any length and of float32 or int16
-go in, whole 10 ms frames come out, and the same errors are raised.
+Each is the :class:`FrontEnd` with everything else switched off, so blocks of any length and of float32 or
+int16 go in, whole 10 ms frames come out, and the same errors are raised.
 """
 
 from __future__ import annotations
