@@ -10,6 +10,7 @@ is read) and ``vss2dbc`` (where its wanted value is written)::
     dbc = "demo.dbc"
     rules = "rules.toml"
     node = "HU"
+    driver_position = "LEFT"
 
     ["Vehicle.Body.Trunk.Rear.IsOpen"]
     type = "actuator"
@@ -51,7 +52,8 @@ _INTEGERS = {
 }
 _DATATYPES = ("boolean", "string", "float", "double", *_INTEGERS)
 _TYPES = ("actuator", "sensor", "attribute")
-_CAR_KEYS = {"name", "dbc", "rules", "node", "features"}
+_CAR_KEYS = {"name", "dbc", "rules", "node", "driver_position", "features"}
+_DRIVER_POSITIONS = ("LEFT", "RIGHT")
 _NODE_KEYS = {
     "type",
     "datatype",
@@ -199,6 +201,7 @@ class Car:
         name: for people.
         path: the car file.
         node: our node's name in the database.
+        driver_position: where the driver sits, "LEFT" or "RIGHT" (VSS ``Vehicle.Cabin.DriverPosition``).
         features: facts the rules may ask for (``window_auto_reverse``).
         nodes: VSS path to node.
         messages: DBC messages by name.
@@ -213,6 +216,7 @@ class Car:
     nodes: Mapping[str, Node]
     messages: Mapping[str, MessageCodec]
     rules_path: Path
+    driver_position: str = "LEFT"
     protection: Mapping[str, Protection] = field(default_factory=dict)
     by_key: Mapping[tuple[int, bool], MessageCodec] = field(default_factory=dict)
 
@@ -263,6 +267,10 @@ class _Loader:
                 else f"[car] has unknown {sorted(unknown)}",
                 "[car]",
             )
+        position = head.get("driver_position", "LEFT")
+        if position not in _DRIVER_POSITIONS:
+            wanted = " or ".join(_DRIVER_POSITIONS)
+            raise self._fail(f"driver_position must be {wanted}, not {position!r}", "driver_position")
         messages = self._messages(head["dbc"])
         if not any(head["node"] in m.senders for m in messages.values()):
             raise self._fail(f"no message of {head['dbc']} is sent by node {head['node']!r}", "node")
@@ -286,6 +294,7 @@ class _Loader:
             nodes=nodes,
             messages=messages,
             rules_path=self._path.parent / head["rules"],
+            driver_position=position,
             protection=self._protection(messages),
             by_key={m.key: m for m in messages.values()},
         )

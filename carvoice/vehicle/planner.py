@@ -35,7 +35,7 @@ class Actions:
         self.tables: Mapping[str, Mapping[Value, Any]] = table.get("tables", {})
         self.signals: Mapping[str, Mapping[str, Any]] = table.get("signals", {})
         self.intents: Mapping[str, Mapping[str, Any]] = table["intents"]
-        self.sides: Mapping[str, str] = table.get("sides", {}).get(table.get("driver_position", "LEFT"), {})
+        self.sides: Mapping[str, Mapping[str, str]] = table.get("sides", {})
 
     @classmethod
     def load(cls, path: Path | str) -> Actions:
@@ -234,8 +234,9 @@ def instance(car: Car, actions: Actions, path: str) -> str:
     """
     if path in car.nodes:
         return path
+    names = actions.sides.get(car.driver_position, {})
     for shorten in ("", "Side"):
-        sides = {side: name.removesuffix(shorten) for side, name in actions.sides.items()}
+        sides = {side: name.removesuffix(shorten) for side, name in names.items()}
         candidate = ".".join(sides.get(part, part) for part in path.split("."))
         if candidate in car.nodes:
             return candidate

@@ -223,7 +223,7 @@ class _Reader:
             self._lines[name] = line
             try:
                 entries.append(read(table))
-            except CarError as error:
+            except (TypeError, ValueError) as error:  # CarError is a ValueError; the others are wrong types
                 raise CarError(f"{self._path}:{line}: {name}: {error}") from None
         return tuple(entries)
 

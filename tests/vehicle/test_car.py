@@ -48,6 +48,10 @@ def test_a_small_car_loads(tmp_path):
     [
         ("", r"my.toml: there is no \[car\] table"),
         ("[car]\ndbc = 'x.dbc'\n", r"my.toml:1: \[car\] lacks node, rules"),
+        (
+            HEAD + 'driver_position = "MIDDLE"',
+            r"my.toml:5: driver_position must be LEFT or RIGHT, not 'MIDDLE'",
+        ),
         (HEAD + "color = 1", r"\[car\] has unknown \['color'\]"),
         ("[car]\ndbc = 'gone.dbc'\nrules = 'r'\nnode = 'HU'", r"gone.dbc: there is no such bus database"),
         ("[car]\ndbc = 'my.toml'\nrules = 'r'\nnode = 'HU'", r"my.toml: cannot be read as a bus database"),

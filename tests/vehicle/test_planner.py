@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from conftest import FakeClock
 
@@ -73,18 +75,15 @@ def test_left_is_the_drivers_station_and_a_wheel_stays_left(planner, state):
     ]
 
 
-def test_in_a_right_hand_drive_car_left_is_the_passenger(car, actions, state, monkeypatch):
-    swapped = Actions(
-        {
-            "intents": actions.intents,
-            "tables": actions.tables,
-            "sides": {"RIGHT": {"Left": "PassengerSide", "Right": "DriverSide"}},
-            "driver_position": "RIGHT",
-        },
-        actions.path,
-    )
-    assert planned(Planner(car, swapped), state, "WindowOpen", zone="front_left") == [
+def test_in_a_right_hand_drive_car_left_is_the_passenger(car, actions, state):
+    british = dataclasses.replace(car, driver_position="RIGHT")
+    planner = Planner(british, actions)
+    assert planned(planner, state, "WindowOpen", zone="front_left") == [
         (DOOR + "Row1.PassengerSide.Window.Position", 100)
+    ]
+    station = "Vehicle.Cabin.HVAC.Station.Row1.Driver.Temperature"
+    assert planned(planner, state, "ClimateSetTemperature", zone="front_right", temperature=20) == [
+        (station, 20)
     ]
 
 

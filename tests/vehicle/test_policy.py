@@ -192,6 +192,16 @@ GOOD = '[[allow]]\nid = "a"\npaths = ["Vehicle.Speed"]\n'
             r":2: a: no path of the car matches 'Vehicle.Wings",
         ),
         ('[[allow]]\nid = "a"\npaths = "Vehicle.Speed"', "paths must be a list"),
+        ('[[allow]]\nid = "a"\npaths = []', "paths must be a list"),
+        ('[[allow]]\nid = "a"\npaths = [1]', "paths must be a list"),
+        ("allow = [1]", r"every \[\[allow\]\] needs an id"),
+        ('[[allow]]\nid = ""\npaths = ["Vehicle.Speed"]', r"every \[\[allow\]\] needs an id"),
+        ('[[allow]]\nid = 5\npaths = ["Vehicle.Speed"]', r"every \[\[allow\]\] needs an id"),
+        ("[[allow]", r"rules.toml: .*line 1"),
+        ('[[rate]]\nid = "r"\npaths = ["Vehicle.Speed"]\nmax = 1', "needs max .* and per_s, both above 0"),
+        ('[[rate]]\nid = "r"\npaths = ["Vehicle.Speed"]\nmax = 1\nper_s = 0', "and per_s, both above 0"),
+        ('[[rate]]\nid = "r"\npaths = ["Vehicle.Speed"]\nmax = 1\nper_s = "x"', ":2: r: "),
+        ('[[companion]]\nid = "c"\npaths = ["Vehicle.Speed"]\nset = { value = 1 }', "this car has no "),
         (GOOD + 'zone = ["driver"]', "unknown key zone"),
         (GOOD + 'zones = ["roof"]', "'roof' is not a valid Zone; zones are driver"),
         (GOOD + 'sources = ["radio"]', "sources are grammar, llm"),
@@ -302,12 +312,14 @@ def test_defaults_and_own_reasons(tmp_path, car):
     path.write_text(
         '[[rate]]\nid = "r"\npaths = ["Vehicle.Speed"]\nmax = 3\nper_s = 2\nreason = "Slowly."\n'
         '[[rule]]\nid = "q"\npaths = ["Vehicle.Speed"]\nrequire = [{ path = "$self" }]\nreason = "x"\n'
+        '[[allow]]\nid = "a"\npaths = ["Vehicle.Speed"]\nsources = ["grammar", "llm"]\n'
     )
     policy = Policy.load(path, car)
     assert (policy.max_age_s, policy.denied) == (1.0, "I'm not allowed to do that.")
     assert policy.rates[0].reason == "Slowly."
     assert policy.rules[0].effect is Decision.DENY
     assert policy.rules[0].require[0].max_age_s == 1.0
+    assert policy.allow[0].sources == ("grammar", "llm")
 
 
 @pytest.mark.parametrize(
