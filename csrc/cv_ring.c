@@ -20,13 +20,14 @@ size_t cv_ring_size(uint64_t capacity, uint32_t channels) {
     return sizeof(cv_ring) + CV_ALIGNMENT + (size_t)round_up(capacity) * channels * sizeof(float);
 }
 
-cv_ring *cv_ring_init(void *memory, uint64_t capacity, uint32_t channels) {
+cv_ring *cv_ring_init(void *memory, uint64_t capacity, uint32_t channels, bool planar) {
     uintptr_t at = ((uintptr_t)memory + CV_ALIGNMENT - 1) / CV_ALIGNMENT * CV_ALIGNMENT;
     cv_ring *ring = (cv_ring *)at;
     memset(ring, 0, sizeof *ring);
     ring->data = (float *)(at + sizeof *ring);
     ring->capacity = round_up(capacity);
     ring->channels = channels;
+    ring->planar = planar;
     return ring;
 }
 
@@ -34,16 +35,18 @@ void cv_ring_reset(cv_ring *ring) {
     float *data = ring->data;
     uint64_t capacity = ring->capacity;
     uint32_t channels = ring->channels;
+    bool planar = ring->planar;
     memset(ring, 0, sizeof *ring);
     ring->data = data;
     ring->capacity = capacity;
     ring->channels = channels;
+    ring->planar = planar;
 }
 
 static uint64_t view_at(const cv_ring *ring, uint64_t index, uint64_t count, cv_ring_view *view) {
     uint64_t offset = index & (ring->capacity - 1);
     uint64_t to_end = ring->capacity - offset;
-    view->first = ring->data + offset * ring->channels;
+    view->first = ring->data + offset * (ring->planar ? 1 : ring->channels);
     view->first_frames = count < to_end ? count : to_end;
     view->second = ring->data;
     view->second_frames = count - view->first_frames;
@@ -83,13 +86,41 @@ void cv_ring_commit(cv_ring *ring, uint64_t count) {
     wake_sleeper(ring, head);
 }
 
+/* Rows that a block consists of, the floats of a frame in each, and how far apart the ring keeps them. */
+static inline void rows_of(const cv_ring *ring, size_t *rows, size_t *width, size_t *apart) {
+    *rows = ring->planar ? ring->channels : 1;
+    *width = ring->planar ? 1 : ring->channels;
+    *apart = (size_t)ring->capacity;
+}
+
+static void copy_in(const cv_ring *ring, const cv_ring_view *view, const float *frames, uint64_t count) {
+    size_t rows, width, apart;
+    rows_of(ring, &rows, &width, &apart);
+    for (size_t r = 0; r < rows; r++) {
+        const float *from = frames + r * count;
+        memcpy(view->first + r * apart, from, view->first_frames * width * sizeof(float));
+        if (view->second_frames)
+            memcpy(view->second + r * apart, from + view->first_frames * width,
+                   view->second_frames * width * sizeof(float));
+    }
+}
+
+static void copy_out(const cv_ring *ring, const cv_ring_view *view, float *frames, uint64_t count) {
+    size_t rows, width, apart;
+    rows_of(ring, &rows, &width, &apart);
+    for (size_t r = 0; r < rows; r++) {
+        float *to = frames + r * count;
+        memcpy(to, view->first + r * apart, view->first_frames * width * sizeof(float));
+        if (view->second_frames)
+            memcpy(to + view->first_frames * width, view->second + r * apart,
+                   view->second_frames * width * sizeof(float));
+    }
+}
+
 uint64_t cv_ring_write(cv_ring *ring, const float *frames, uint64_t count) {
     cv_ring_view view;
     uint64_t fits = cv_ring_write_view(ring, count, &view);
-    size_t width = ring->channels * sizeof(float);
-    memcpy(view.first, frames, view.first_frames * width);
-    if (view.second_frames)
-        memcpy(view.second, frames + view.first_frames * ring->channels, view.second_frames * width);
+    copy_in(ring, &view, frames, count);
     if (fits < count) atomic_fetch_add_explicit(&ring->dropped, count - fits, memory_order_relaxed);
     if (fits) cv_ring_commit(ring, fits);
     return fits;
@@ -120,10 +151,7 @@ bool cv_ring_read(cv_ring *ring, float *frames, uint64_t count) {
         atomic_fetch_add_explicit(&ring->underruns, 1, memory_order_relaxed);
         return false;
     }
-    size_t width = ring->channels * sizeof(float);
-    memcpy(frames, view.first, view.first_frames * width);
-    if (view.second_frames)
-        memcpy(frames + view.first_frames * ring->channels, view.second, view.second_frames * width);
+    copy_out(ring, &view, frames, count);
     cv_ring_release(ring, count);
     return true;
 }

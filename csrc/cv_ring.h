@@ -3,7 +3,8 @@
  * Indices run free over 64 bits, so all slots are usable and full never looks like empty
  * (Lamport, "Specifying Concurrent Program Modules", TOPLAS 1983; the cached peer index is from
  * Giacomoni et al., "FastForward", PPoPP 2008, and Vyukov). A frame is one sample of each channel.
- * The producer never overwrites: what does not fit is counted as dropped.
+ * The producer never overwrites: what does not fit is counted as dropped. Samples lie interleaved (frame by
+ * frame) or planar (channel by channel).
  */
 #ifndef CV_RING_H
 #define CV_RING_H
@@ -18,6 +19,7 @@ typedef struct {
     float *data;
     uint64_t capacity; /* frames, a power of two */
     uint32_t channels;
+    bool planar;
     /* the producer's line */
     _Alignas(CV_ALIGNMENT) _Atomic uint64_t head;
     uint64_t cached_tail;
@@ -34,7 +36,8 @@ typedef struct {
     _Atomic uint32_t closed;
 } cv_ring;
 
-/* Two stretches of memory, because a region can wrap around the end; counts are in frames. */
+/* Two stretches of memory, because a region can wrap around the end; counts are in frames. In a planar ring
+ * both point to the first channel; channel c lies c * capacity floats further on. */
 typedef struct {
     float *first;
     uint64_t first_frames;
@@ -44,10 +47,11 @@ typedef struct {
 
 /* Bytes for cv_ring_init; capacity is rounded up to a power of two. */
 size_t cv_ring_size(uint64_t capacity, uint32_t channels);
-cv_ring *cv_ring_init(void *memory, uint64_t capacity, uint32_t channels);
+cv_ring *cv_ring_init(void *memory, uint64_t capacity, uint32_t channels, bool planar);
 void cv_ring_reset(cv_ring *ring); /* only while neither side is in a call */
 
-/* Producer. write copies what fits and returns its frames; view and commit are the zero-copy form. */
+/* Blocks are [frame][channel], or [channel][frame] in a planar ring.
+ * Producer. write copies what fits and returns its frames; view and commit are the zero-copy form. */
 uint64_t cv_ring_write(cv_ring *ring, const float *frames, uint64_t count);
 uint64_t cv_ring_write_view(cv_ring *ring, uint64_t count, cv_ring_view *view);
 void cv_ring_commit(cv_ring *ring, uint64_t count);

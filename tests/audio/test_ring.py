@@ -48,6 +48,69 @@ def test_interleaved_channels_wrap_whole_frames():
         np.testing.assert_array_equal(ring.read(3), frames)
 
 
+def test_planar_blocks_wrap_whole_frames():
+    ring = RingBuffer(4, channels=2, planar=True)
+    for start in range(10):
+        block = np.arange(6, dtype=np.float32).reshape(2, 3) + start
+        assert ring.write(block) == 3
+        np.testing.assert_array_equal(ring.read(3), block)
+    with pytest.raises(AudioFormatError, match="ring buffer of 2 channels"):
+        ring.write(np.zeros((3, 2), np.float32))
+
+
+@pytest.mark.parametrize(("channels", "planar"), [(1, False), (3, False), (3, True)])
+@given(steps=st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.integers(0, 9)), max_size=60))
+def test_views_are_the_ring_itself(channels, planar, steps):
+    ring, model, counter = RingBuffer(8, channels, planar=planar), [], 0
+    axis = 1 if planar and channels > 1 else 0
+    for is_write, wanted, limit in steps:
+        if is_write:
+            parts = ring.write_view(wanted)
+            free = sum(part.shape[axis] for part in parts)
+            assert free == min(wanted, 8 - len(model))
+            for part in parts:
+                np.moveaxis(part, axis, 0)[...] = counter + np.arange(part.shape[axis]).reshape(
+                    (-1,) + (1,) * (part.ndim - 1)
+                )
+                counter += part.shape[axis]
+            used = min(limit, free)
+            ring.commit(used)
+            counter += used - free
+            model += range(counter - used, counter)
+        else:
+            seen = [np.moveaxis(part, axis, 0) for part in ring.read_view(wanted)]
+            assert not seen[0].flags.writeable
+            values = np.concatenate(seen)
+            expected = np.array(model[:wanted], np.float32)
+            np.testing.assert_array_equal(
+                values.reshape(len(values), channels).T, np.tile(expected, (channels, 1))
+            )
+            used = min(limit, len(values))
+            ring.release(used)
+            del model[:used]
+        assert len(ring) == len(model)
+
+
+def test_a_view_outlives_its_ring_and_no_more_is_handed_over_than_was_lent():
+    ring = RingBuffer(8)
+    first, second = ring.write_view(6)
+    assert (len(first), len(second)) == (6, 0)
+    first[:] = 7
+    with pytest.raises(ValueError, match="cannot commit 7 frames: 6 were offered"):
+        ring.commit(7)
+    ring.commit(6)
+    with pytest.raises(ValueError, match="cannot commit 1"):
+        ring.commit(1)
+    shown, _ = ring.read_view(6)
+    with pytest.raises(ValueError, match="cannot release 7"):
+        ring.release(7)
+    for view in (ring.write_view, ring.read_view):
+        with pytest.raises(ValueError, match="-1 frames"):
+            view(-1)
+    del ring
+    assert shown.tolist() == [7.0] * 6
+
+
 def test_int16_is_scaled():
     ring = RingBuffer(8)
     ring.write(np.array([-32768, 16384], np.int16))

@@ -16,7 +16,7 @@ int main(void) {
     enum { ROUNDS = 100, EACH = 10000 };
     float block[160] = {0};
     double best = 1e9;
-    cv_ring *ring = cv_ring_init(malloc(cv_ring_size(4096, 1)), 4096, 1);
+    cv_ring *ring = cv_ring_init(malloc(cv_ring_size(4096, 1)), 4096, 1, false);
     for (int round = 0; round < ROUNDS; round++) {
         double start = now_ns();
         for (int i = 0; i < EACH; i++) {

@@ -4,7 +4,7 @@
 #include "check.h"
 
 static cv_ring *ring_of(uint64_t capacity, uint32_t channels) {
-    return cv_ring_init(aligned(cv_ring_size(capacity, channels)), capacity, channels);
+    return cv_ring_init(aligned(cv_ring_size(capacity, channels)), capacity, channels, false);
 }
 
 static void keeps_order_over_the_wrap(void) {
@@ -62,6 +62,22 @@ static void views_show_both_regions(void) {
     free(ring);
 }
 
+static void planar_keeps_channels_apart(void) {
+    cv_ring *ring = cv_ring_init(aligned(cv_ring_size(8, 3)), 8, 3, true);
+    float in[3 * 5], out[3 * 5], next = 0, start = 0;
+    for (int round = 0; round < 50; round++) {
+        for (int i = 0; i < 15; i++) in[i] = next++;
+        CHECK(cv_ring_write(ring, in, 5) == 5);
+        CHECK(cv_ring_read(ring, out, 5));
+        for (int i = 0; i < 15; i++) CHECK(out[i] == start++);
+    }
+    CHECK(cv_ring_write(ring, in, 5) == 5 && cv_ring_write(ring, in, 5) == 3);
+    cv_ring_read(ring, out, 5);
+    CHECK(cv_ring_read(ring, out, 3));
+    for (int c = 0; c < 3; c++) CHECK(out[c * 3] == in[c * 5] && out[c * 3 + 2] == in[c * 5 + 2]);
+    free(ring);
+}
+
 static void waiting_ends_by_time_and_by_close(void) {
     cv_ring *ring = ring_of(16, 1);
     CHECK(!cv_ring_wait(ring, 1, 0));
@@ -76,7 +92,8 @@ int main(void) {
     all_slots_are_usable_and_nothing_is_overwritten();
     too_little_is_an_underrun_and_takes_nothing();
     views_show_both_regions();
+    planar_keeps_channels_apart();
     waiting_ends_by_time_and_by_close();
-    puts("ring: 5 tests passed");
+    puts("ring: 6 tests passed");
     return 0;
 }

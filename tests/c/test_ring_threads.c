@@ -20,7 +20,7 @@ static void *produce(void *argument) {
 }
 
 int main(void) {
-    cv_ring *ring = cv_ring_init(aligned(cv_ring_size(CAPACITY, CHANNELS)), CAPACITY, CHANNELS);
+    cv_ring *ring = cv_ring_init(aligned(cv_ring_size(CAPACITY, CHANNELS)), CAPACITY, CHANNELS, false);
     pthread_t producer;
     CHECK(pthread_create(&producer, NULL, produce, ring) == 0);
     float block[2 * 50];
