@@ -14,11 +14,15 @@ prof. checksum             polynomial            counter      data ID in the che
 5     bytes 0-1, low first 0x1021, CRC-16 CCITT  byte 2,      both bytes, low first, last
                                                  0..255
 ===== ==================== ===================== ============ ==========================
+
+Behind the checks of single frames a message may have the specification's state machine (E2E_SMCheck): its
+frames are believed only while enough of the last ``window_size`` were good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -86,6 +90,89 @@ class CheckStatus(Enum):
         return self in (CheckStatus.OK, CheckStatus.OK_SOME_LOST, CheckStatus.INITIAL)
 
 
+class WindowState(Enum):
+    """What a receiver makes of a message as a whole (the spec's E2E_SMStateType)."""
+
+    NO_DATA = "no_data"  # nothing usable has come yet
+    INIT = "init"  # something has, but not enough
+    VALID = "valid"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """The state machine's configuration (the spec's E2E_SMConfigType, one window for all states).
+
+    Attributes:
+        window_size: how many frames are looked back on.
+        min_ok_init, max_error_init: good frames needed and wrong checksums allowed to go from INIT to VALID.
+        min_ok_valid, max_error_valid: the same to stay VALID.
+        min_ok_invalid, max_error_invalid: the same to come back from INVALID.
+    """
+
+    window_size: int
+    min_ok_init: int = 1
+    max_error_init: int = 0
+    min_ok_valid: int = 1
+    max_error_valid: int = 0
+    min_ok_invalid: int = 1
+    max_error_invalid: int = 0
+
+    @classmethod
+    def parse(cls, table: Any) -> WindowSettings | None:
+        """Read these keys out of an ``[e2e.MESSAGE]`` table; None if it has no ``window_size``.
+
+        Raises:
+            CarError: a number is missing, negative or larger than the window.
+        """
+        given = {key: table[key] for key in cls.__slots__ if key in table}
+        if not given:
+            return None
+        size = given.get("window_size")
+        if not isinstance(size, int) or size < 1:
+            raise CarError(f"window_size must be a whole number above 0, not {size!r}")
+        for key, value in given.items():
+            if not isinstance(value, int) or not 0 <= value <= size:
+                raise CarError(f"{key} must be a whole number 0..{size} (window_size), not {value!r}")
+        return cls(**given)
+
+
+class Window:
+    """The state machine over the checks of one message (PRS_E2EProtocol, "E2E state machine").
+
+    Only OK and wrong checksums count; repeated or jumping counters only push older results out. Where the
+    spec calls it without a frame (NONEWDATA), the ages of the readings do that work here.
+    """
+
+    __slots__ = ("_last", "_settings", "state")
+
+    def __init__(self, settings: WindowSettings) -> None:
+        self._settings = settings
+        self._last: deque[CheckStatus] = deque(maxlen=settings.window_size)
+        self.state = WindowState.NO_DATA
+
+    def add(self, status: CheckStatus) -> WindowState:
+        """Take in a frame's check; returns the state after it."""
+        if self.state is WindowState.NO_DATA:
+            if status is not CheckStatus.WRONG_CRC:
+                self.state = WindowState.INIT
+            return self.state
+        self._last.append(status)
+        n_ok = sum(s in (CheckStatus.OK, CheckStatus.OK_SOME_LOST) for s in self._last)
+        n_error = sum(s is CheckStatus.WRONG_CRC for s in self._last)
+        settings = self._settings
+        min_ok, max_error = {
+            WindowState.INIT: (settings.min_ok_init, settings.max_error_init),
+            WindowState.VALID: (settings.min_ok_valid, settings.max_error_valid),
+            WindowState.INVALID: (settings.min_ok_invalid, settings.max_error_invalid),
+        }[self.state]
+        if n_ok >= min_ok and n_error <= max_error:
+            self.state = WindowState.VALID
+        elif self.state is not WindowState.INIT or n_error > max_error:
+            self.state = WindowState.INVALID
+        return self.state
+
+
 @dataclass(frozen=True, slots=True)
 class Protection:
     """How one message is protected.
@@ -95,12 +182,14 @@ class Protection:
         data_ids: one 16-bit ID (profiles 1 and 5), or sixteen 8-bit ones (profile 2).
         mode: data ID mode of profile 1.
         max_delta: how far the counter may jump from one frame to the next.
+        window: the state machine behind the checks, None for none.
     """
 
     profile: int
     data_ids: tuple[int, ...]
     mode: DataIdMode = DataIdMode.BOTH
     max_delta: int = 3
+    window: WindowSettings | None = None
 
     @classmethod
     def parse(cls, table: Any, n_bytes: int) -> Protection:
@@ -109,9 +198,10 @@ class Protection:
         Raises:
             CarError: unknown profile, wrong number or range of data IDs, message too short.
         """
-        unknown = set(table) - {"profile", "data_id", "data_ids", "mode", "max_delta"}
+        known = {"profile", "data_id", "data_ids", "mode", "max_delta", *WindowSettings.__slots__}
+        unknown = set(table) - known
         if unknown:
-            raise CarError(f"unknown key {', '.join(sorted(unknown))}")
+            raise CarError(f"unknown key {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
         profile = table.get("profile")
         if profile not in (1, 2, 5):
             raise CarError(f"profile must be 1, 2 or 5, not {profile!r}")
@@ -125,7 +215,7 @@ class Protection:
             mode = DataIdMode(table.get("mode", "both"))
         except ValueError:
             raise CarError(f"mode must be both or nibble, not {table['mode']!r}") from None
-        return cls(profile, ids, mode, int(table.get("max_delta", 3)))
+        return cls(profile, ids, mode, int(table.get("max_delta", 3)), WindowSettings.parse(table))
 
     @property
     def modulus(self) -> int:
@@ -174,19 +264,32 @@ class Protection:
 
 
 class Checker:
-    """A receiver's state for one message: checks checksum and counter of each frame in turn."""
+    """A receiver's state for one message: checks checksum and counter of each frame in turn.
 
-    __slots__ = ("_last", "_protection", "statuses")
+    Attributes:
+        statuses: how many frames had which status.
+        window: the state machine over them, None if the message has none.
+    """
+
+    __slots__ = ("_last", "_protection", "statuses", "window")
 
     def __init__(self, protection: Protection) -> None:
         self._protection = protection
         self._last: int | None = None
         self.statuses: dict[CheckStatus, int] = dict.fromkeys(CheckStatus, 0)
+        self.window = Window(protection.window) if protection.window is not None else None
+
+    def believes(self, data: bytes) -> bool:
+        """Check the next frame; whether its signals may be believed."""
+        is_usable = self.check(data).is_usable
+        return is_usable and (self.window is None or self.window.state is WindowState.VALID)
 
     def check(self, data: bytes) -> CheckStatus:
         """Judge the next frame and remember its counter."""
         status = self._judge(data)
         self.statuses[status] += 1
+        if self.window is not None:
+            self.window.add(status)
         return status
 
     def _judge(self, data: bytes) -> CheckStatus:
@@ -207,12 +310,3 @@ class Checker:
             return CheckStatus.OK
         # a jump is refused once; the counter is taken over, so the sender is believed again when it goes on
         return CheckStatus.OK_SOME_LOST if delta <= protection.max_delta else CheckStatus.WRONG_SEQUENCE
-
-    def reset(self) -> None:
-        """Forget the counter, as after an outage."""
-        self._last = None
-
-
-def count_bad(statuses: Mapping[CheckStatus, int]) -> int:
-    """How many frames were not believed."""
-    return sum(n for status, n in statuses.items() if not status.is_usable)

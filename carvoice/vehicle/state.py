@@ -17,7 +17,7 @@ from carvoice.records import FrameRecord, Value
 from carvoice.trace import Clock
 from carvoice.vehicle.car import Car, Node
 from carvoice.vehicle.codec import MessageCodec
-from carvoice.vehicle.e2e import Checker, CheckStatus
+from carvoice.vehicle.e2e import Checker, CheckStatus, WindowState
 
 _TABLE_BITS = 8
 _CONFIRMATIONS = 64  # transmission confirmations remembered
@@ -135,7 +135,7 @@ class CarState:
             if len(data) < inbox.codec.length:
                 self.short_frames += 1
                 return
-            if inbox.checker is not None and not inbox.checker.check(data).is_usable:
+            if inbox.checker is not None and not inbox.checker.believes(data):
                 return
             self._take(inbox, bytes(data), now_s)
             if self._waiting:
@@ -265,3 +265,8 @@ class CarState:
             for inbox in self._inboxes.values()
             if inbox.checker is not None
         }
+
+    def check_windows(self) -> dict[str, WindowState]:
+        """Where the end-to-end state machines stand, by message name; only of messages that have one."""
+        checkers = {i.codec.name: i.checker for i in self._inboxes.values() if i.checker is not None}
+        return {name: c.window.state for name, c in checkers.items() if c.window is not None}

@@ -4,7 +4,7 @@ import pytest
 from conftest import FakeClock
 
 from carvoice.errors import CarError
-from carvoice.vehicle.e2e import CheckStatus
+from carvoice.vehicle.e2e import CheckStatus, WindowState
 from carvoice.vehicle.state import CarState
 
 OUTSIDE = "Vehicle.Exterior.AirTemperature"
@@ -52,8 +52,9 @@ def test_multiplexed_status_updates_only_its_own_signals(car):
 
 def test_motorola_signals(car):
     state = CarState(car, FakeClock())
-    data = protected(car, "GW_Motion", 0, GW_VehSpeed=123.45, GW_GearCurrent=-1)
-    state.receive(car.messages["GW_Motion"].arbitration_id, data)
+    for counter in (0, 1):  # its state machine believes the second good frame
+        data = protected(car, "GW_Motion", counter, GW_VehSpeed=123.45, GW_GearCurrent=-1)
+        state.receive(car.messages["GW_Motion"].arbitration_id, data)
     assert state.get(SPEED).value == 123.45
     assert state.get("Vehicle.Powertrain.Transmission.CurrentGear").value == -1
 
@@ -62,6 +63,7 @@ def test_frames_that_fail_their_check_change_nothing(car):
     clock = FakeClock()
     state = CarState(car, clock)
     key = car.messages["GW_Motion"].arbitration_id
+    state.receive(key, protected(car, "GW_Motion", 14, GW_VehSpeed=10))
     state.receive(key, protected(car, "GW_Motion", 0, GW_VehSpeed=10))
     good = protected(car, "GW_Motion", 1, GW_VehSpeed=20)
     state.receive(key, bytes([good[0] ^ 1]) + good[1:])
@@ -74,6 +76,34 @@ def test_frames_that_fail_their_check_change_nothing(car):
     assert state.get(SPEED).value == 40
     statuses = state.check_statuses()["GW_Motion"]
     assert statuses[CheckStatus.WRONG_CRC] == statuses[CheckStatus.REPEATED] == 1
+
+
+def test_after_too_many_bad_frames_a_message_has_to_prove_itself(car):
+    clock = FakeClock()
+    state = CarState(car, clock)
+    key = car.messages["GW_Motion"].arbitration_id
+
+    def tell(counter, speed, flip=0):
+        data = protected(car, "GW_Motion", counter, GW_VehSpeed=speed)
+        state.receive(key, bytes([data[0] ^ flip]) + data[1:])
+        clock.now_s += 0.02
+
+    tell(0, 10)
+    assert state.get(SPEED) is None  # one frame proves nothing
+    tell(1, 10)
+    assert state.get(SPEED).value == 10
+    tell(2, 20, flip=1)
+    tell(2, 20)
+    assert state.get(SPEED).value == 20  # one bad frame of five is borne
+    tell(3, 30, flip=1)
+    for counter in (3, 4, 5):
+        tell(counter, 30)
+        assert state.get(SPEED).value == 20
+    assert state.get(SPEED).age_s > 0.07  # so a rule that wants fresh speed no longer holds
+    tell(6, 30)
+    tell(7, 30)
+    assert state.get(SPEED).value == 30
+    assert state.check_windows() == {"GW_Motion": WindowState.VALID}
 
 
 def test_unknown_short_and_extended_frames(car):
@@ -99,7 +129,9 @@ def test_put_and_last_frame(car):
     for call in (state.get, state.count):
         with pytest.raises(CarError, match=r"no Vehicle\.Wings"):
             call("Vehicle.Wings")
-    state.receive(car.messages["GW_Motion"].arbitration_id, protected(car, "GW_Motion", 0, GW_VehSpeed=10))
+    for counter in (0, 1):
+        data = protected(car, "GW_Motion", counter, GW_VehSpeed=10)
+        state.receive(car.messages["GW_Motion"].arbitration_id, data)
     record = state.last_frame(SPEED, "abc")
     assert (record.name, record.signals["GW_VehSpeed"], record.trace_id) == ("GW_Motion", 10, "abc")
 

@@ -117,7 +117,7 @@ class SimulatedCar:
         data = bytes(message.data)
         with self._lock:
             checker = self._checkers.get(key)
-            if checker is not None and not checker.check(data).is_usable:
+            if checker is not None and not checker.believes(data):
                 return
             bits = codec.decode_bits(data)
             for node in nodes:
