@@ -116,28 +116,50 @@ class TtsConfig(Section):
 class RemoteConfig(Section):
     """An OpenAI-compatible endpoint."""
 
-    name: str = Field(description="Name for logs.")
-    base_url: str = Field(description="Base URL ending in /v1.")
-    model: str = Field(description="Model name there.")
+    name: str = Field(min_length=1, description="Name for logs.")
+    base_url: str = Field(pattern="^https?://[^/]", description="Base URL, mostly ending in /v1.")
+    model: str = Field(min_length=1, description="Model name there.")
+    group: str = Field("remotes", description="Remotes of a group stand in for each other; see fallbacks.")
     api_key_env: str = Field("", description="Environment variable that holds the key.")
-    tags: tuple[str, ...] = Field((), description="What it can do, e.g. 'tools'.")
+    tags: tuple[str, ...] = Field((), description="What it can do; 'tools': it may propose actions.")
+    input_cost_per_token: float = Field(0.0, ge=0, description="US dollars, for the log.")
+    output_cost_per_token: float = Field(0.0, ge=0, description="US dollars, for the log.")
 
 
 class LlmConfig(Section):
     """Answers to open-ended questions; each tier is optional."""
 
     manual: Path | None = Field(None, description="Folder of Markdown: the owner's manual.")
+    car_facts: dict[str, str] = Field(
+        default_factory=dict, description="What never changes, told to models, e.g. {make = 'Demo'}."
+    )
     cache: bool = Field(True, description="Keep answers that depend on neither car nor time.")
+    cache_file: Path | None = Field(
+        None, description="SQLite file of kept answers (words of the driver); none keeps them in memory."
+    )
+    embedding_model: str = Field(
+        "", description="GGUF path or registry name: compares questions by embeddings instead of words."
+    )
     model: str = Field("", description="GGUF path or registry name; '' looks in the models folder.")
     threads: int = Field(2, ge=1, le=16, description="Threads of the local model.")
+    context_tokens: int = Field(2048, ge=512, le=32768, description="Context of the local model.")
+    local_tools: tuple[str, ...] = Field(
+        (), description="Intents the local model may propose; each makes its prompt longer."
+    )
     max_tokens: int = Field(120, ge=1, le=2048, description="Longest answer.")
     first_token_timeout_s: float = Field(
         4.0, gt=0, description="Give up on a tier that has said nothing by then."
     )
     total_timeout_s: float = Field(20.0, gt=0, description="Longest time an answer may take.")
     routing: Literal["latency-based-routing", "least-busy", "fallbacks"] = Field(
-        "latency-based-routing", description="How a remote is chosen."
+        "latency-based-routing", description="How a remote of a group is chosen."
     )
+    fallbacks: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Groups asked after a group, e.g. {fast = ['big']}."
+    )
+    required_tags: tuple[str, ...] = Field((), description="Only remotes with all of these are asked.")
+    allowed_fails: int = Field(1, ge=0, description="Failures within a minute before a remote rests.")
+    cooldown_s: float = Field(15.0, gt=0, description="How long it rests, doubled while it goes on failing.")
     remotes: tuple[RemoteConfig, ...] = Field((), description="Remote endpoints, in order of preference.")
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from carvoice.assistant import rooms
-from carvoice.assistant.brain import build_answerer
+from carvoice.assistant.brain import build_answerer, told_of
 from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
 from carvoice.budget import with_stages
@@ -72,7 +72,8 @@ class Assistant:
             self.answerer: Answerer = build_answerer(
                 config.llm,
                 manual,
-                replies.system("no_language_model"),
+                replies,
+                config.language,
                 rooms.grammar_folder(config.language) if config.language.shipped else None,
             )
             stack.callback(self.answerer.close)
@@ -97,6 +98,7 @@ class Assistant:
                 settings=self._dialogue_settings(),
                 on_event=self._happened,
                 clock=clock,
+                car_facts=lambda: told_of(vehicle.state, vehicle.car),
             )
             if self.player is not None:
                 self.player.on_event = playback_to(self.dialogue)

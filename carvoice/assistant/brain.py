@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 from pathlib import Path
 
-from carvoice.config import LlmConfig, RemoteConfig
+from carvoice.config import LanguageConfig, LlmConfig, RemoteConfig
+from carvoice.dialogue import Replies
 from carvoice.errors import ConfigError
 from carvoice.grammar import load_grammar
 from carvoice.llm import Answerer, IntentTool
@@ -14,39 +16,70 @@ from carvoice.llm.build import AnswerSettings
 from carvoice.llm.build import build_answerer as build_tiers
 from carvoice.llm.grammar_tools import tools_from_grammar
 from carvoice.llm.remote import Deployment
-from carvoice.llm.tiered import UNAVAILABLE
 from carvoice.modelstore import ModelStore
+from carvoice.vehicle.car import Car
+from carvoice.vehicle.state import CarState
 
-_REMOTES = "remotes"  # one group: the routing strategy chooses among all of them
+_log = logging.getLogger(__name__)
+
+_NO_KEY = "none"  # the client insists on one
+
+# What a model is told of the moment. Numbers and switches only: no text that somebody else wrote.
+_TOLD = {
+    "speed": "Vehicle.Speed",
+    "outside temperature": "Vehicle.Exterior.AirTemperature",
+    "range": "Vehicle.Powertrain.Range",
+    "fuel level": "Vehicle.Powertrain.FuelSystem.RelativeLevel",
+    "battery charge": "Vehicle.Powertrain.TractionBattery.StateOfCharge.Displayed",
+}
 
 
-def build_answerer(config: LlmConfig, manual: Path, no_model: str, grammar: Path | None = None) -> Answerer:
+def build_answerer(
+    config: LlmConfig, manual: Path, replies: Replies, language: LanguageConfig, grammar: Path | None = None
+) -> Answerer:
     """The answerer.
 
     Args:
         config: the tiers wanted.
-        grammar: folder of the grammar whose intents a remote with the tag "tools" may propose.
         manual: the owner's manual of the car, used when none is configured and it is there.
-        no_model: said when a question needs a language model and none is configured.
+        replies: what is said when there is no model, or none answers.
+        language: of questions and answers.
+        grammar: folder of the grammar whose intents models may propose.
 
     Raises:
-        ConfigError: the model or the manual that is configured does not exist.
+        ConfigError: what is configured does not exist: the model, the manual, a group, an intent.
     """
-    folder = config.manual or (manual if manual.is_dir() else None)
     model = find_gguf(config)
+    has_model = model is not None or bool(config.remotes)
+    tools = _tools(config, grammar)
+    unknown = sorted(set(config.local_tools) - {tool.name for tool in tools})
+    if unknown:
+        raise ConfigError(
+            f"llm.local_tools: no intent {unknown[0]!r} in the grammar; `carvoice grammar stats` lists them"
+        )
     settings = AnswerSettings(
-        manual=folder,
+        manual=config.manual or (manual if manual.is_dir() else None),
         cache=config.cache,
+        cache_path=config.cache_file,
         model=model,
+        n_ctx=config.context_tokens,
         threads=config.threads,
         state_folder=_state_folder(),
-        tools=_tools(config, grammar),
-        remotes=tuple(_deployment(remote) for remote in config.remotes),
+        tools=tools,
+        local_tools=[tool for tool in tools if tool.name in config.local_tools],
+        remotes=tuple(map(_deployment, config.remotes)),
         routing_strategy=config.routing,
+        fallbacks=config.fallbacks,
+        required_tags=frozenset(config.required_tags),
+        allowed_fails=config.allowed_fails,
+        cooldown_time=config.cooldown_s,
         max_tokens=config.max_tokens,
         first_token_timeout_s=config.first_token_timeout_s,
         total_timeout_s=config.total_timeout_s,
-        unavailable=no_model if model is None and not config.remotes else UNAVAILABLE,
+        unavailable=replies.system("language_model_failed" if has_model else "no_language_model"),
+        failed=replies.system("language_model_failed"),
+        language=language.code,
+        car_facts=config.car_facts,
     )
     return build_tiers(settings)
 
@@ -56,6 +89,17 @@ def build_judge(config: LlmConfig) -> Answerer | None:
     if not config.remotes:
         return None
     return build_tiers(AnswerSettings(cache=False, remotes=tuple(map(_deployment, config.remotes))))
+
+
+def told_of(state: CarState, car: Car) -> dict[str, str]:
+    """What a model is told of the car with each question that concerns it, as far as the car says it."""
+    facts = {}
+    for name, path in _TOLD.items():
+        node = car.nodes.get(path)
+        known = state.get(path) if node is not None else None
+        if node is not None and known is not None and isinstance(known.value, (int, float)):
+            facts[name] = f"{known.value:g} {node.unit}".strip()
+    return facts
 
 
 def find_gguf(config: LlmConfig) -> Path | None:
@@ -86,9 +130,8 @@ def find_gguf(config: LlmConfig) -> Path | None:
 
 def _tools(config: LlmConfig, grammar: Path | None) -> tuple[IntentTool, ...]:
     """What a model may propose; read only if there is one that can."""
-    if grammar is None or not any("tools" in remote.tags for remote in config.remotes):
-        return ()
-    return tools_from_grammar(load_grammar(grammar))
+    wanted = bool(config.local_tools) or any("tools" in remote.tags for remote in config.remotes)
+    return tools_from_grammar(load_grammar(grammar)) if grammar is not None and wanted else ()
 
 
 def _state_folder() -> Path:
@@ -98,10 +141,21 @@ def _state_folder() -> Path:
 
 
 def _deployment(remote: RemoteConfig) -> Deployment:
+    key = os.environ.get(remote.api_key_env, "") if remote.api_key_env else _NO_KEY
+    if not key:
+        # No reason not to start: the other tiers and every command work without it.
+        _log.warning(
+            "llm.remotes '%s': the environment variable %s holds no key; it is asked without one",
+            remote.name,
+            remote.api_key_env,
+        )
     return Deployment(
-        model_name=_REMOTES,
+        model_name=remote.group,
         model=remote.model,
         base_url=remote.base_url,
-        api_key=os.environ.get(remote.api_key_env, "none"),
+        api_key=key or _NO_KEY,
         tags=frozenset(remote.tags),
+        input_cost_per_token=remote.input_cost_per_token,
+        output_cost_per_token=remote.output_cost_per_token,
+        label=remote.name,
     )

@@ -12,7 +12,7 @@ from carvoice.llm.local import LocalLimits, LocalTier
 from carvoice.llm.prompt import system_prompt
 from carvoice.llm.remote import Deployment, Limits
 from carvoice.llm.router import Router, RouterSettings
-from carvoice.llm.tiered import UNAVAILABLE, TieredAnswerer
+from carvoice.llm.tiered import FAILED, UNAVAILABLE, TieredAnswerer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,16 @@ class AnswerSettings:
         local_tools: intents the local model may propose; each lengthens its system prompt.
         remotes: OpenAI-compatible deployments, in order of preference.
         routing_strategy: see :class:`~carvoice.llm.router.RouterSettings`.
-        fallbacks: group to groups.
+        fallbacks: group to groups; the first deployment's group is asked first.
+        required_tags: only deployments that carry all of these are asked.
         allowed_fails: see :class:`~carvoice.llm.router.RouterSettings`.
         cooldown_time: seconds.
         max_tokens: longest answer.
         first_token_timeout_s: a tier silent for longer is given up.
         total_timeout_s: longest time for an answer.
         unavailable: said when no tier knows an answer.
+        failed: said when tiers tried and all broke down.
+        language: of questions and answers, ISO 639-1.
         car_facts: what never changes about the car, told to the models ("make": "...").
     """
 
@@ -53,12 +56,15 @@ class AnswerSettings:
     remotes: Sequence[Deployment] = ()
     routing_strategy: str = "latency-based-routing"
     fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    required_tags: frozenset[str] = frozenset()
     allowed_fails: int = 1
     cooldown_time: float = 15.0
     max_tokens: int = 160
     first_token_timeout_s: float = 4.0
     total_timeout_s: float = 20.0
     unavailable: str = UNAVAILABLE
+    failed: str = FAILED
+    language: str = "en"
     car_facts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -71,7 +77,7 @@ def build_answerer(settings: AnswerSettings) -> TieredAnswerer:
         ConfigError: the manual's folder or a remote's settings are wrong.
     """
     tiers: list[Tier] = []
-    system = system_prompt(settings.car_facts)
+    system = system_prompt(settings.car_facts, settings.language)
     if settings.manual is not None:
         from carvoice.llm.manual import Manual, ManualTier
 
@@ -115,4 +121,11 @@ def build_answerer(settings: AnswerSettings) -> TieredAnswerer:
         )
         tiers.append(Router(settings.remotes, system, router))
     learn = cache.learn if cache is not None else None
-    return TieredAnswerer(tiers, learn=learn, unavailable=settings.unavailable, tools=settings.tools)
+    return TieredAnswerer(
+        tiers,
+        learn=learn,
+        unavailable=settings.unavailable,
+        failed=settings.failed,
+        tools=settings.tools,
+        tags=settings.required_tags,
+    )

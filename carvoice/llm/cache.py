@@ -8,11 +8,13 @@ numbers and negation. ``bench/llm_cache.py`` measures hits and wrong hits over t
 
 from __future__ import annotations
 
+import logging
 import re
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,53 +22,43 @@ from typing import Protocol
 import numpy as np
 
 from carvoice.llm.answer import AnswerContext, Cancel, Draft
-from carvoice.llm.text import content_stems, stem, words
+from carvoice.llm.text import content_stems, stem
+from carvoice.llm.timeless import is_timeless
 from carvoice.records import AnswerRecord, FloatArray
+
+_log = logging.getLogger(__name__)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
     question TEXT PRIMARY KEY, answer TEXT NOT NULL, model TEXT, learnt_unix_s REAL, used_unix_s REAL,
     embedding BLOB);
 """
-# The moment, the place, the car, the people in it, or words that point back into the conversation.
-_MOMENT = (
-    "now|today|tonight|tomorrow|yesterday|current(?:ly)?|at the moment|next|last|latest|recent(?:ly)?|still|"
-    "yet|already|this (?:week|month|year|morning|evening|weekend)|news|weather|forecast|what time|what day|"
-    "the date|the time|how late|temperature (?:outside|inside)|traffic|prices?|score"
-)
-_PLACE = (
-    "here|near|nearby|nearest|closest|around|away|arrive|eta|get there|on the way|route|we are|are we|am i|"
-    "i am|i'm|my|mine|our|ours|me|us|remind"
-)
-_BACK = "it|its|that|those|these|this|they|them|he|she|him|her|again|more|else|another|same|previous"
-_FRESH = "random|joke|story|guess|song|poem"
-_STATE = (
-    "fuel|tank|range|battery|charge|speed|mileage|odometer|oil level|t[iy]re pressure|open|closed|on or off|"
-    "switched|set to|playing"
-)
-_NOW = re.compile(rf"\b(?:{_MOMENT}|{_PLACE}|{_BACK}|{_FRESH}|{_STATE})\b")
 _NO_ANSWER = re.compile(
-    r"^(?:sorry|i (?:do not|don't|can't|cannot|am not|'m not))\b|\bas an ai\b", re.IGNORECASE
+    r"^(?:sorry|i (?:do not|don't|can't|cannot|am not)|i'm not|tut mir leid|leider|ich (?:weiß|kann|habe))\b"
+    r"|\bas an ai\b|\bals (?:eine )?ki\b",
+    re.IGNORECASE,
 )
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
-        ("count", r"\bhow many\b|\bnumber of\b"),
-        ("amount", r"\bhow much\b"),
-        ("duration", r"\bhow long\b"),
-        ("distance", r"\bhow far\b"),
-        ("age", r"\bhow old\b"),
-        ("size", r"\bhow (?:tall|high|big|large|deep|heavy|wide|hot|cold|fast)\b"),
-        ("frequency", r"\bhow often\b"),
-        ("manner", r"\bhow\b"),
-        ("person", r"\bwho(?:se|m)?\b"),
-        ("time", r"\bwhen\b|\bwhat year\b|\bin which year\b"),
-        ("place", r"\bwhere\b"),
-        ("reason", r"\bwhy\b|\breason\b|\bhow come\b"),
+        ("count", r"\bhow many\b|\bnumber of\b|\bwie viele\b"),
+        ("amount", r"\bhow much\b|\bwie ?viel\b"),
+        ("duration", r"\bhow long\b|\bwie lange\b"),
+        ("distance", r"\bhow far\b|\bwie weit\b"),
+        ("age", r"\bhow old\b|\bwie alt\b"),
+        ("size", r"\bhow (?:tall|high|big|large|deep|heavy|wide|hot|cold|fast)\b|\bwie (?:hoch|groß|tief)\b"),
+        ("weight", r"\bwie (?:schwer|breit|heiß|kalt|schnell)\b"),
+        ("frequency", r"\bhow often\b|\bwie oft\b"),
+        ("manner", r"\bhow\b|\bwie\b"),
+        ("person", r"\bwho(?:se|m)?\b|\bwe(?:r|n|m|ssen)\b"),
+        ("time", r"\bwhen\b|\bwhat year\b|\bin which year\b|\bwann\b|\bwelche[sm] jahr\b"),
+        ("place", r"\bwhere\b|\bwo(?:her|hin)?\b"),
+        ("reason", r"\bwhy\b|\breason\b|\bhow come\b|\bwarum\b|\bwieso\b|\bweshalb\b"),
         ("truth", r"^(?:is|are|was|were|do|does|did|can|could|has|have|will|would|should|may)\b"),
+        ("wahr", r"^(?:ist|sind|kann|können|hat|haben|darf|soll|gibt|braucht|stimmt)\b"),
     )
 )
-_NEGATION = re.compile(r"\b(?:not|no|never|without|none|nor)\b|n't\b")
+_NEGATION = re.compile(r"\b(?:not|no|never|without|none|nor|nicht|kein\w*|nie|niemals|ohne)\b|n't\b")
 _EMPTY = "exactly actually really briefly quickly thing called name mean meaning"
 _EMPTY_STEMS = frozenset(stem(word) for word in _EMPTY.split())
 
@@ -107,17 +99,6 @@ class _Entry:
     learnt_unix_s: float
     meaning: Meaning
     embedding: FloatArray | None
-
-
-def is_timeless(question: str, context: AnswerContext | None = None) -> bool:
-    """Whether the answer depends on neither moment, car, talker nor conversation; in doubt it does."""
-    text = " ".join(question.lower().split())
-    # "tell me", "can you tell us" point at nobody.
-    text = re.sub(r"\b(?:tell|give|show) (?:me|us)\b|\bexplain to (?:me|us)\b", "tell", text)
-    if _NOW.search(text):
-        return False
-    state = {stem(word) for name in (context.car_state if context else ()) for word in words(name)}
-    return not state & set(content_stems(text)) and len(content_stems(text)) > 0
 
 
 def meaning(question: str) -> Meaning:
@@ -183,9 +164,7 @@ class SemanticCache:
         self._embedder = embedder
         self._clock = clock
         self._lock = threading.Lock()
-        if path is not None:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-        self._db = _open(":memory:" if path is None else str(path))
+        self._db = _open(path)
         rows = self._db.execute("SELECT question, answer, model, learnt_unix_s, embedding FROM answers")
         self._entries = {
             question: _Entry(
@@ -221,7 +200,8 @@ class SemanticCache:
                     best, best_likeness = entry, alike
             if best is None or best_likeness < self._threshold:
                 return None
-            with self._db:
+            # A full disk costs the order of use, not the answer.
+            with suppress(sqlite3.Error), self._db:
                 self._db.execute(
                     "UPDATE answers SET used_unix_s = ? WHERE question = ?", (self._clock(), best.question)
                 )
@@ -256,15 +236,21 @@ class SemanticCache:
         """Keep a model's answer if it may be given again; the ``learn`` of a TieredAnswerer.
 
         Not kept: what depends on moment, car or conversation; what untrusted text had a part in; answers
-        that another model had to finish; and a model's "I don't know".
+        that another model had to finish; and a model's "I don't know". A model that was told the car's state
+        or what was said before may have used it, whatever the question looks like.
         """
         if (
             is_timeless(question, context)
+            and not context.car_state
+            and not context.history
             and not record.untrusted
             and not record.fallbacks
             and not _NO_ANSWER.search(answer)
         ):
-            self.put(question, answer, record.model)
+            try:
+                self.put(question, answer, record.model)
+            except sqlite3.Error as error:
+                _log.info("the answer is not kept: %s", error)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -301,17 +287,24 @@ class CacheTier:
         self._cache.close()
 
 
-def _open(path: str) -> sqlite3.Connection:
-    """Open the file; a damaged one is begun anew, for all it held can be asked again."""
-    for attempt in (1, 2):
-        db = sqlite3.connect(path, check_same_thread=False)
-        try:
-            db.executescript(_SCHEMA)
-            db.execute("PRAGMA synchronous = OFF")
-            return db
-        except sqlite3.DatabaseError:
-            db.close()
-            if attempt == 2:
-                raise
-            Path(path).unlink()
-    raise AssertionError
+def _open(path: Path | str | None) -> sqlite3.Connection:
+    """Open the file, or memory where it cannot be used; a damaged one is begun anew."""
+    if path is not None:
+        for attempt in (1, 2):
+            try:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                db = sqlite3.connect(path, check_same_thread=False)
+                db.executescript(_SCHEMA)
+                db.execute("PRAGMA synchronous = OFF")
+                db.execute("UPDATE answers SET used_unix_s = used_unix_s WHERE rowid = 0")  # may we write?
+                db.commit()
+                return db
+            except (OSError, sqlite3.Error) as error:
+                if attempt == 1 and not isinstance(error, (OSError, sqlite3.OperationalError)):
+                    Path(path).unlink()
+                    continue
+                _log.warning("answers are kept in memory only: %s: %s", path, error)
+                break
+    db = sqlite3.connect(":memory:", check_same_thread=False)
+    db.executescript(_SCHEMA)
+    return db

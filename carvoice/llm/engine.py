@@ -7,6 +7,7 @@ instead. Within a process llama.cpp's own prefix reuse keeps it: every conversat
 from __future__ import annotations
 
 import codecs
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -22,6 +23,7 @@ from carvoice.errors import ModelError
 from carvoice.llm.prompt import Message
 
 _PROMPT_BATCH = 256
+_STATES = 4  # warm states kept on disk: one for each model and system prompt of late
 _ANSWER_ROOM = 256  # tokens kept free for question and answer after the system prompt
 
 
@@ -295,13 +297,18 @@ class Engine:
         )
 
     def _save_state(self, path: Path, prefix: list[int]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         half = path.with_suffix(f".{os.getpid()}.part")
         array = (self._api.llama_token * len(prefix))(*prefix)
-        if self._api.llama_state_save_file(self._llama.ctx, str(half).encode(), array, len(prefix)):
-            half.replace(path)
-        else:
+        # A full or read-only disk costs the next start a second, nothing more.
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if self._api.llama_state_save_file(self._llama.ctx, str(half).encode(), array, len(prefix)):
+                half.replace(path)
             half.unlink(missing_ok=True)
+            for old in sorted(path.parent.glob("*.state"), key=lambda state: state.stat().st_mtime)[
+                :-_STATES
+            ]:
+                old.unlink(missing_ok=True)
 
     def _load_state(self, path: Path, prefix: list[int]) -> bool:
         if not path.is_file():

@@ -42,6 +42,7 @@ class Deployment:
         tags: what it is good for; "tools" means that it can call tools.
         input_cost_per_token: US dollars.
         output_cost_per_token: US dollars.
+        label: name for logs; "" makes one of the model and where it runs.
     """
 
     model_name: str
@@ -51,11 +52,12 @@ class Deployment:
     tags: frozenset[str] = frozenset()
     input_cost_per_token: float = 0.0
     output_cost_per_token: float = 0.0
+    label: str = ""
 
     @property
     def name(self) -> str:
-        """For logs: the model and where it runs."""
-        return f"{self.model}@{self.base_url.split('://')[-1].split('/')[0]}"
+        """For logs."""
+        return self.label or f"{self.model}@{self.base_url.split('://')[-1].split('/')[0]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from threading import Event
 from carvoice.errors import AnswerError
 from carvoice.llm.answer import AnswerContext, Cancel, Draft, IntentTool, Tier
 from carvoice.llm.sentences import whole_sentences
+from carvoice.llm.timeless import is_timeless
 from carvoice.records import AnswerRecord, Interpretation
 
 _log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class TieredAnswerer:
         unavailable: said when no tier knows an answer.
         failed: said when tiers tried and all broke down.
         tools: offered with every question whose context offers none of its own.
+        tags: demanded of remotes for every question, beside those of its context.
         clock: monotonic seconds.
     """
 
@@ -45,6 +47,7 @@ class TieredAnswerer:
         unavailable: str = UNAVAILABLE,
         failed: str = FAILED,
         tools: Sequence[IntentTool] = (),
+        tags: frozenset[str] = frozenset(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tiers = tuple(tiers)
@@ -52,6 +55,7 @@ class TieredAnswerer:
         self._unavailable = unavailable
         self._failed = failed
         self._tools = tuple(tools)
+        self._tags = tags
         self._clock = clock
 
     @property
@@ -66,6 +70,11 @@ class TieredAnswerer:
         context = context or AnswerContext()
         if not context.tools:
             context = replace(context, tools=self._tools)
+        if self._tags:
+            context = replace(context, tags=context.tags | self._tags)
+        if context.car_state and is_timeless(question, context):
+            # What does not depend on the car is answered without it: shorter, and fit to be kept.
+            context = replace(context, car_state={})
         return TieredStream(self, question, context, cancel or Event())
 
     def close(self) -> None:
@@ -91,7 +100,9 @@ class TieredAnswerer:
                     draft.spoken.append(sentence)
                     stream.finish("cancelled", tier.name)  # the truth if the listener leaves now
                     yield sentence
-            except AnswerError as error:
+            except Exception as error:  # a fault in one tier must not cost the driver the others
+                if not isinstance(error, AnswerError):
+                    _log.exception("tier %s has a fault", tier.name)
                 broke = True
                 draft.fallbacks.append(f"{tier.name}: {error}")
                 _log.warning("tier %s failed: %s", tier.name, error)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from carvoice.assistant.brain import build_answerer, find_gguf
-from carvoice.config import LlmConfig, RemoteConfig
+from carvoice.assistant.rooms import grammar_folder
+from carvoice.config import LanguageConfig, LlmConfig, RemoteConfig, load_config
+from carvoice.dialogue import Replies
 from carvoice.errors import ConfigError
 from carvoice.modelstore import ModelStore
 
@@ -19,6 +21,12 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, size in (("big", 200), ("small", 100)):
         (tmp_path / f"{name}.gguf").write_bytes(b"x" * size)
     return tmp_path
+
+
+def build(config: LlmConfig, code: str = "en"):
+    language = LanguageConfig(code=code)
+    folder = grammar_folder(language)
+    return build_answerer(config, Path("no-manual"), Replies.load(folder / "replies.yaml"), language, folder)
 
 
 def test_none_installed_none_configured(models: Path) -> None:
@@ -44,9 +52,103 @@ def test_every_remote_is_tried(models: Path) -> None:
         RemoteConfig(name=name, base_url="http://127.0.0.1:9/v1", model=f"{name}-model")
         for name in ("one", "two")
     )
-    answerer = build_answerer(LlmConfig(remotes=remotes), models / "no-manual", "no model")
+    answerer = build(LlmConfig(remotes=remotes))
     stream = answerer.answer("why is the sky blue", None, None)
     list(stream)
     tried = [reason for reason in stream.record.fallbacks if "no connection" in reason]
-    assert [reason.split("@")[0] for reason in tried] == ["remote/one-model", "remote/two-model"]
+    assert [reason.split(":")[0] for reason in tried] == ["remote/one", "remote/two"]
+    answerer.close()
+
+
+def test_everything_in_the_file_reaches_the_tiers(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAST_KEY", "s3cret")
+    (models / "carvoice.toml").write_text(
+        f"""
+[llm]
+cache_file = "{models / "answers.sqlite"}"
+fallbacks = {{fast = ["big"]}}
+allowed_fails = 0
+cooldown_s = 60
+required_tags = ["eu"]
+
+[[llm.remotes]]
+name = "one"
+group = "fast"
+base_url = "http://127.0.0.1:9/v1"
+model = "m1"
+api_key_env = "FAST_KEY"
+tags = ["eu", "tools"]
+input_cost_per_token = 1e-6
+
+[[llm.remotes]]
+name = "two"
+group = "big"
+base_url = "http://127.0.0.1:9/v1"
+model = "m2"
+tags = ["eu"]
+
+[[llm.remotes]]
+name = "abroad"
+group = "fast"
+base_url = "http://127.0.0.1:9/v1"
+model = "m3"
+"""
+    )
+    answerer = build(load_config(models / "carvoice.toml", environ={}).llm)
+    router = answerer._tiers[-1]
+    assert [d.name for d in router.order(frozenset({"eu"}))] == ["one", "two"]
+    first = router.order()[0]
+    assert (first.api_key, first.input_cost_per_token) == ("s3cret", 1e-6)
+    stream = answerer.answer("why is the sky blue")
+    assert list(stream) == ["I couldn't get an answer just now."]
+    assert [reason.split(":")[0] for reason in stream.record.fallbacks] == [
+        "remote/one",
+        "remote/two",
+        "remote",
+    ]
+    assert all(health.resting_s > 50 for health in router.status() if health.name != "abroad")
+    assert (models / "answers.sqlite").is_file()
+    answerer.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('[llm]\nmodle = "x"', 2, "unknown key 'llm.modle'"),
+        ('[llm]\n\nrouting = "best"', 3, "llm.routing"),
+        ("[llm]\nthreads = 0", 2, "llm.threads = 0"),
+        ('[[llm.remotes]]\nname = "a"\nmodel = "m"\nbase_url = "localhost:80"', 4, "base_url"),
+        ('[[llm.remotes]]\nname = "a"\nmodel = "m"', 1, "base_url"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_with_its_line(models: Path, text: str, line: int, said: str) -> None:
+    path = models / "carvoice.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load_config(path, environ={})
+    assert str(error.value).startswith(f"{path}:{line}: ")
+    assert said in str(error.value)
+
+
+def test_names_that_mean_nothing(models: Path) -> None:
+    remote = RemoteConfig(name="one", base_url="http://127.0.0.1:9/v1", model="m")
+    with pytest.raises(ConfigError, match="'spare'"):
+        build(LlmConfig(remotes=(remote,), fallbacks={"remotes": ("spare",)}))
+    with pytest.raises(ConfigError, match="no intent 'FlyAway'"):
+        build(LlmConfig(local_tools=("FlyAway",)))
+
+
+def test_a_key_that_is_not_there_is_said_and_keeps_nothing_from_starting(
+    models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    remote = RemoteConfig(name="one", base_url="http://127.0.0.1:9/v1", model="m", api_key_env="NO_SUCH_KEY")
+    build(LlmConfig(remotes=(remote,))).close()
+    assert "NO_SUCH_KEY holds no key" in caplog.text
+
+
+def test_german_drivers_hear_german(models: Path) -> None:
+    remote = RemoteConfig(name="one", base_url="http://127.0.0.1:9/v1", model="m")
+    answerer = build(LlmConfig(remotes=(remote,)), "de")
+    assert list(answerer.answer("warum ist der himmel blau")) == ["Ich habe gerade keine Antwort bekommen."]
+    assert "Answer in German." in answerer._tiers[-1]._system
     answerer.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carvoice.llm import AnswerContext, TieredAnswerer
+from carvoice.llm import AnswerContext, Exchange, TieredAnswerer
 from carvoice.llm.cache import CacheTier, SemanticCache, is_timeless, likeness, meaning
 from carvoice.records import AnswerRecord
 
@@ -19,6 +19,10 @@ ANSWERED = AnswerRecord("answered", "local", "tiny")
         "what is the capital of france",
         "can you tell me who wrote hamlet",
         "how many legs does a spider have",
+        "how old is the universe",
+        "warum ist der himmel blau",
+        "was ist die hauptstadt von frankreich",
+        "können sie mir sagen wie viele beine eine spinne hat",
     ],
 )
 def test_timeless(question: str) -> None:
@@ -40,6 +44,18 @@ def test_timeless(question: str) -> None:
         "tell me a joke",
         "what is my name",
         "what",
+        "who is the president of france",
+        "how old is madonna",
+        "is it raining in paris",
+        "wie wird das wetter morgen",
+        "wie weit kann ich noch fahren",
+        "wie spät ist es",
+        "wo ist die nächste tankstelle",
+        "ist das fenster offen",
+        "wer ist bundeskanzler",
+        "wie hoch ist der reifendruck",
+        "wer ist er",
+        "erzähl mir einen witz",
     ],
 )
 def test_depends_on_the_moment(question: str) -> None:
@@ -125,6 +141,7 @@ def test_old_answers_are_not_given_and_the_longest_unused_goes() -> None:
         ("who wrote hamlet", "Shakespeare.", ANSWERED, True),
         ("what is the weather", "Sunny.", ANSWERED, False),
         ("who wrote hamlet", "I don't know.", ANSWERED, False),
+        ("wer schrieb hamlet", "Leider weiß ich das nicht.", ANSWERED, False),
         ("who wrote hamlet", "Me.", AnswerRecord("answered", "local", untrusted=True), False),
         ("who wrote hamlet", "Me.", AnswerRecord("answered", "remote", fallbacks=("local: cut",)), False),
     ],
@@ -133,6 +150,54 @@ def test_what_is_learnt(question: str, answer: str, record: AnswerRecord, kept: 
     cache = SemanticCache()
     cache.learn(question, AnswerContext(), answer, record)
     assert len(cache) == kept
+
+
+@pytest.mark.parametrize(
+    ("context", "kept"),
+    [
+        (AnswerContext(), True),
+        (AnswerContext(history=(Exchange("who was napoleon", "An emperor."),)), False),
+        (AnswerContext(car_state={"speed": "52 km/h"}), False),
+    ],
+)
+def test_what_a_model_may_have_taken_from_car_or_conversation_is_not_learnt(
+    context: AnswerContext, kept: bool
+) -> None:
+    cache = SemanticCache()
+    cache.learn("where was the final battle", context, "At Waterloo.", ANSWERED)
+    assert len(cache) == kept
+
+
+def test_a_model_is_told_of_the_car_only_where_the_car_matters() -> None:
+    told: list[dict[str, str]] = []
+
+    class Model:
+        name = "local"
+
+        def answer(self, question, context, cancel, draft):
+            told.append(dict(context.car_state))
+            yield "So it is."
+
+        def close(self) -> None:
+            pass
+
+    cache = SemanticCache()
+    answerer = TieredAnswerer([CacheTier(cache), Model()], learn=cache.learn)
+    context = AnswerContext(car_state={"speed": "52 km/h"})
+    for question in ("why is the sky blue", "is my speed all right", "why is the sky blue"):
+        assert list(answerer.answer(question, context)) == ["So it is."]
+    assert told == [{}, {"speed": "52 km/h"}]
+    assert len(cache) == 1
+
+
+def test_where_no_file_can_be_written_answers_are_kept_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "disk").write_bytes(b"in the way")
+    cache = SemanticCache(tmp_path / "disk" / "answers.sqlite")
+    cache.put("why is the sky blue", "Scattering.", "tiny")
+    assert cache.look_up("why is the sky blue") is not None
+    assert "kept in memory only" in caplog.text
 
 
 def test_as_a_tier_it_says_that_it_was_a_hit() -> None:
