@@ -26,8 +26,8 @@ from carvoice.trace import Clock
 from carvoice.vehicle.car import Car, Node
 from carvoice.vehicle.codec import MessageCodec, Physical, SignalCodec
 from carvoice.vehicle.e2e import Protection
-from carvoice.vehicle.policy import SELF, Allow, Condition, Policy, Rule, When
-from carvoice.vehicle.state import CarState
+from carvoice.vehicle.policy import ANY, SELF, Allow, Condition, Policy, Rule, When
+from carvoice.vehicle.state import CarState, Reading
 
 SEND_TIMEOUT_S = 0.05
 
@@ -104,7 +104,7 @@ class Gate:
                 if rule.effect is not effect or (effect is Decision.CONFIRM and confirmed):
                     continue
                 late = self._over_rate(action, now_s) if effect is not Decision.DENY else None
-                return late or Verdict(effect, rule.id, rule.reason)
+                return late or Verdict(effect, rule.id, self._reason(rule, action, state))
         return self._over_rate(action, now_s) or Verdict(Decision.ALLOW, allowing.id)
 
     def allowing(self, action: Action) -> Allow | None:
@@ -129,10 +129,21 @@ class Gate:
         """Whether a condition holds; what the car has not told lately does not."""
         if condition.feature:
             return self._car.features.get(condition.feature, False)
+        reading = self._reading(condition, action, state)
+        return reading is not None and condition.range.holds(reading.value)
+
+    def _reading(self, condition: Condition, action: Action, state: CarState) -> Reading | None:
+        """What the car told about a condition, None if it did not or too long ago."""
         reading = state.get(action.path if condition.path == SELF else condition.path)
-        if reading is None or reading.age_s > condition.max_age_s:
-            return False
-        return condition.range.holds(reading.value)
+        return None if reading is None or reading.age_s > condition.max_age_s else reading
+
+    def _reason(self, rule: Rule, action: Action, state: CarState) -> str:
+        """The rule's reason, unless it would claim something of the car that the car has not told."""
+        failing = [c for c in rule.require if not self.holds(c, action, state)]
+        claims = [c for c in failing if c.range != ANY]
+        if not claims or any(c.feature or self._reading(c, action, state) is not None for c in failing):
+            return rule.reason
+        return self.policy.unknown
 
     def _over_rate(self, action: Action, now_s: float) -> Verdict | None:
         with self._lock:

@@ -80,6 +80,9 @@ class Range:
         return above and (self.maximum is None or value <= self.maximum)
 
 
+ANY = Range()
+
+
 @dataclass(frozen=True, slots=True)
 class When:
     """Which actions a rule is about, beyond their path.
@@ -164,7 +167,11 @@ class Companion:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A policy file, read. Built by :meth:`load`."""
+    """A policy file, read. Built by :meth:`load`.
+
+    ``denied`` is said of what no entry allows, ``unknown`` in place of a rule's reason that speaks of
+    something the car has not told.
+    """
 
     path: Path
     allow: tuple[Allow, ...]
@@ -173,6 +180,7 @@ class Policy:
     companions: tuple[Companion, ...]
     max_age_s: float
     denied: str
+    unknown: str
     lines: Mapping[str, int]
 
     @classmethod
@@ -195,6 +203,7 @@ class _Reader:
         defaults = self._table.get("defaults", {})
         self._max_age_s = float(defaults.get("max_age_s", 1.0))
         self._denied = str(defaults.get("denied", "I'm not allowed to do that."))
+        self._unknown = str(defaults.get("unknown", "The car doesn't tell me what I need to know for that."))
 
     def policy(self) -> Policy:
         unknown = set(self._table) - {"defaults", "allow", "rule", "rate", "companion"}
@@ -208,6 +217,7 @@ class _Reader:
             companions=self._entries("companion", self._companion),
             max_age_s=self._max_age_s,
             denied=self._denied,
+            unknown=self._unknown,
             lines=self._lines,
         )
 

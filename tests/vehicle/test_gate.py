@@ -411,3 +411,29 @@ def test_a_rate_holds_again_after_it_has_run_out_and_a_deny_names_its_own_rule(d
         gate.send(bus, setting(TEMP, 20.0), desk.state)
     assert gate.check(setting(TEMP, 20.0), desk.state, 1005.0).rule == "r"
     assert gate.check(setting(TEMP, 25.0), desk.state, 1005.0).rule == "d"
+
+
+def test_a_reason_claims_nothing_that_the_car_has_not_told(desk):
+    """A silent car is not one that drives, or one with the ignition off."""
+    closing = setting(WINDOW, 0)
+    desk.set("Vehicle.LowVoltageSystemState", "OFF")
+    desk.set(WINDOW, 50)
+    assert (
+        desk.gate.check(closing, desk.state, desk.clock()).reason
+        == "Windows only close with the ignition on."
+    )
+    desk.clock.now_s += 5.0
+    verdict = desk.gate.check(closing, desk.state, desk.clock())
+    assert (verdict.rule, verdict.reason) == ("window-close-ignition", desk.policy.unknown)
+    # a rule that asks for freshness alone says so itself
+    tilt = setting("Vehicle.Body.Mirrors.DriverSide.Tilt", 10)
+    verdict = desk.gate.check(tilt, desk.state, desk.clock())
+    assert (verdict.rule, verdict.reason.split(",")[0]) == (
+        "moving-parts-fresh-state",
+        "I don't know its position right now",
+    )
+    # nor does a missing feature leave anything open
+    roof = setting("Vehicle.Cabin.Sunroof.Position", 50)
+    desk.pass_time(0.0)
+    desk.set("Vehicle.Cabin.Sunroof.Shade.Position", 90)
+    assert desk.gate.check(roof, desk.state, desk.clock()).reason == "Please open the sunshade first."
