@@ -18,6 +18,9 @@ is read) and ``vss2dbc`` (where its wanted value is written)::
     settle_s = 3.0
     dbc2vss = { signal = "BCM_TrunkOpen" }
     vss2dbc = { signal = "HU_TrunkOpenReq" }
+
+``idle`` in a ``vss2dbc`` is the raw number of the signal that asks for nothing, where the database has no
+such start value.
 """
 
 from __future__ import annotations
@@ -68,7 +71,7 @@ _NODE_KEYS = {
     "dbc2vss",
     "vss2dbc",
 }
-_LEG_KEYS = {"signal", "message", "transform", "interval_ms", "on_change"}
+_LEG_KEYS = {"signal", "message", "transform", "interval_ms", "on_change", "idle"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +357,11 @@ class _Loader:
         if write is not None and node not in write.message.senders:
             senders = ", ".join(write.message.senders)
             raise CarError(f"vss2dbc: message {write.message.name} is sent by {senders}, not by {node}")
+        if write is not None and "idle" in table["vss2dbc"]:
+            idle = table["vss2dbc"]["idle"]
+            if not isinstance(idle, int):
+                raise CarError(f"vss2dbc: idle must be the raw number that asks for nothing, not {idle!r}")
+            write.message.set_idle(write.signal, idle)
         result = Node(
             path=vss,
             kind=kind,

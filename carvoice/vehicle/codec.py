@@ -8,7 +8,7 @@ shift and a mask per signal on the payload taken as one integer. The result is t
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from carvoice.errors import CarError
@@ -32,6 +32,7 @@ class SignalCodec:
         "mask",
         "maximum",
         "minimum",
+        "multiplexer",
         "multiplexer_ids",
         "name",
         "offset",
@@ -62,6 +63,7 @@ class SignalCodec:
         self.idle_raw: int = self._bits(signal.raw_initial) if signal.raw_initial is not None else 0
         ids = signal.multiplexer_ids
         self.multiplexer_ids: tuple[int, ...] = tuple(ids) if ids else ()
+        self.multiplexer: str = signal.multiplexer_signal or "" if ids else ""
 
     def _bits(self, raw: float) -> int:
         if self.is_float:
@@ -109,16 +111,21 @@ class SignalCodec:
 
 
 class MessageCodec:
-    """One DBC message."""
+    """One DBC message. Its signals may be multiplexed, and multiplexers too (extended multiplexing).
+
+    Attributes:
+        multiplexers: the signals whose values say which others the frame carries, outer ones first.
+    """
 
     __slots__ = (
         "_idle",
         "_n_bytes",
+        "_selections",
         "arbitration_id",
         "cycle_time_s",
         "is_extended",
         "is_fd",
-        "multiplexer",
+        "multiplexers",
         "name",
         "senders",
         "signals",
@@ -133,14 +140,12 @@ class MessageCodec:
         self.senders: tuple[str, ...] = tuple(message.senders)
         self.cycle_time_s: float | None = message.cycle_time / 1e3 if message.cycle_time else None
         self.signals = {s.name: SignalCodec(s, 8 * message.length) for s in message.signals}
-        multiplexers = [s.name for s in message.signals if s.is_multiplexer]
-        if len(multiplexers) > 1:
-            raise CarError(f"message {self.name} has nested multiplexers, which carvoice does not read")
-        self.multiplexer: SignalCodec | None = self.signals[multiplexers[0]] if multiplexers else None
-        self._idle: dict[int | None, int] = {None: self._pack({}, None)}
-        if self.multiplexer is not None:
-            ids = {i for s in self.signals.values() for i in s.multiplexer_ids}
-            self._idle |= {i: self._pack({}, i) for i in sorted(ids)}
+        choosing = [self.signals[s.name] for s in message.signals if s.is_multiplexer]
+        self.multiplexers = tuple(sorted(choosing, key=lambda s: len(self.ancestors(s))))
+        self._selections = tuple(self._complete({}))
+        self._idle: dict[tuple[tuple[str, int], ...], int] = {}
+        for selection in ({}, *self._selections):
+            self._idle_payload(selection)
 
     @property
     def length(self) -> int:
@@ -152,23 +157,64 @@ class MessageCodec:
         """What identifies a frame on the bus: ID and whether it has 29 bits."""
         return self.arbitration_id, self.is_extended
 
-    def present(self, signal: SignalCodec, multiplex: int | None) -> bool:
-        """Whether the frame with this multiplexer value carries the signal."""
-        return not signal.multiplexer_ids or multiplex in signal.multiplexer_ids
+    def ancestors(self, signal: SignalCodec) -> tuple[tuple[SignalCodec, tuple[int, ...]], ...]:
+        """The multiplexers a signal depends on, nearest first, with the values under which it is there."""
+        found = []
+        while signal.multiplexer:
+            above = self.signals[signal.multiplexer]
+            found.append((above, signal.multiplexer_ids))
+            signal = above
+        return tuple(found)
 
-    def _pack(self, bits: Mapping[str, int], multiplex: int | None) -> int:
-        little = big = 0
-        for name, signal in self.signals.items():
-            if not self.present(signal, multiplex):
+    def present(self, signal: SignalCodec, selection: Mapping[str, int]) -> bool:
+        """Whether the frame with these multiplexer values carries the signal."""
+        return all(selection.get(above.name) in ids for above, ids in self.ancestors(signal))
+
+    @property
+    def selections(self) -> tuple[dict[str, int], ...]:
+        """Multiplexer values of the frames it takes to send every signal; one empty one without any."""
+        return self._selections
+
+    def _complete(self, selection: dict[str, int]) -> Iterator[dict[str, int]]:
+        for signal in self.multiplexers:
+            if signal.name in selection or not self.present(signal, selection):
                 continue
-            value = bits.get(name, signal.idle_raw)
-            if signal is self.multiplexer and multiplex is not None:
-                value = multiplex
-            if signal.is_little_endian:
-                little |= value << signal.shift
-            else:
-                big |= value << signal.shift
-        return little | self._swap(big)
+            ids = {
+                i for s in self.signals.values() if s.multiplexer == signal.name for i in s.multiplexer_ids
+            }
+            for value in sorted(ids):
+                yield from self._complete({**selection, signal.name: value})
+            return
+        yield selection
+
+    def set_idle(self, signal: SignalCodec, raw: int) -> None:
+        """Give a signal another value that asks for nothing than its start value in the database.
+
+        Raises:
+            CarError: it does not fit the signal's bits.
+        """
+        low = -(1 << (signal.length - 1)) if signal.is_signed else 0
+        if not low <= raw <= low + signal.mask:
+            raise CarError(f"idle {raw} does not fit the {signal.length} bits of signal {signal.name}")
+        signal.idle_raw = raw & signal.mask
+        self._idle.clear()
+
+    def _idle_payload(self, selection: Mapping[str, int]) -> int:
+        """The payload in which all signals are idle, as a little-endian integer."""
+        key = tuple(selection.items())
+        payload = self._idle.get(key)
+        if payload is None:
+            little = big = 0
+            for name, signal in self.signals.items():
+                if not self.present(signal, selection):
+                    continue
+                value = selection.get(name, signal.idle_raw)
+                if signal.is_little_endian:
+                    little |= value << signal.shift
+                else:
+                    big |= value << signal.shift
+            payload = self._idle[key] = little | self._swap(big)
+        return payload
 
     def _swap(self, payload: int) -> int:
         return int.from_bytes(payload.to_bytes(self._n_bytes, "big"), "little")
@@ -182,26 +228,31 @@ class MessageCodec:
     def encode_bits(self, bits: Mapping[str, int]) -> bytes:
         """Raw bits by signal name to a payload; every other signal takes its idle (start) value.
 
-        Signals of one multiplexed frame must share a multiplexer value, which is set here.
+        Signals of one multiplexed frame must share their multiplexers' values, which are set here.
 
         Raises:
             CarError: unknown signal, or signals of different multiplexer values.
         """
-        multiplex: int | None = None
-        for name in bits:
-            signal = self.signal(name)
-            if signal is self.multiplexer:
-                multiplex = bits[name]
-            elif signal.multiplexer_ids:
-                if multiplex is not None and multiplex not in signal.multiplexer_ids:
-                    raise CarError(f"message {self.name} cannot carry {', '.join(bits)} in one frame")
-                multiplex = multiplex if multiplex is not None else signal.multiplexer_ids[0]
-        payload = self._idle.get(multiplex)
-        if payload is None:
-            raise CarError(f"message {self.name} has no multiplexer value {multiplex}")
+        selection = self._selection(bits) if self.multiplexers else {}
+        payload = self._idle_payload(selection)
         for name, value in bits.items():
-            payload = self.place(payload, self.signals[name], value)
+            payload = self.place(payload, self.signal(name), value)
         return payload.to_bytes(self._n_bytes, "little")
+
+    def _selection(self, bits: Mapping[str, int]) -> dict[str, int]:
+        """The multiplexer values under which a frame carries these signals."""
+        chosen = {s.name: bits[s.name] for s in self.multiplexers if s.name in bits}
+        for name in bits:
+            for above, ids in self.ancestors(self.signal(name)):
+                if chosen.setdefault(above.name, ids[0]) not in ids:
+                    raise CarError(f"message {self.name} cannot carry {', '.join(bits)} in one frame")
+        if not chosen:
+            return {}
+        for selection in self._selections:
+            if chosen.items() <= selection.items():
+                return selection
+        shown = ", ".join(f"{name} {value}" for name, value in chosen.items())
+        raise CarError(f"message {self.name} has no multiplexer value {shown}")
 
     def encode(self, values: Mapping[str, Physical]) -> bytes:
         """Physical values by signal name to a payload; see :meth:`encode_bits`."""
@@ -228,14 +279,14 @@ class MessageCodec:
             raise CarError(f"message {self.name} has {self._n_bytes} bytes, the frame {len(data)}")
         little = int.from_bytes(data[: self._n_bytes], "little")
         big = int.from_bytes(data[: self._n_bytes], "big")
-        multiplex: int | None = None
-        if self.multiplexer is not None:
-            source = little if self.multiplexer.is_little_endian else big
-            multiplex = source >> self.multiplexer.shift & self.multiplexer.mask
+        selection = {
+            signal.name: (little if signal.is_little_endian else big) >> signal.shift & signal.mask
+            for signal in self.multiplexers
+        }
         return {
             name: (little if signal.is_little_endian else big) >> signal.shift & signal.mask
             for name, signal in self.signals.items()
-            if self.present(signal, multiplex)
+            if not signal.multiplexer or self.present(signal, selection)
         }
 
     def decode(self, data: bytes) -> dict[str, Physical]:

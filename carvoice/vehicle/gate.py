@@ -278,7 +278,7 @@ def inspect(
 
 def _may_differ(signal: SignalCodec, codec: MessageCodec, protection: Protection | None) -> bool:
     """Whether a signal is the frame's own affair: its multiplexer, checksum or counter."""
-    if signal is codec.multiplexer:
+    if signal in codec.multiplexers:
         return True
     return protection is not None and signal.is_little_endian and protection.owns(signal.shift, signal.length)
 

@@ -45,7 +45,7 @@ class _Cell:
 class _Reader:
     """Takes one mapped signal out of a payload."""
 
-    __slots__ = ("cell", "decode", "is_little_endian", "mask", "shift", "table")
+    __slots__ = ("above", "cell", "decode", "is_little_endian", "mask", "shift", "table")
 
     def __init__(self, node: Node, cell: _Cell) -> None:
         assert node.read is not None
@@ -53,6 +53,7 @@ class _Reader:
         self.cell = cell
         self.shift, self.mask, self.is_little_endian = signal.shift, signal.mask, signal.is_little_endian
         self.decode = node.from_bits
+        self.above = node.read.message.ancestors(signal)
         self.table: list[Value | None] | None = None
         if signal.length <= _TABLE_BITS:
             self.table = [node.from_bits(bits) for bits in range(1 << signal.length)]
@@ -68,9 +69,8 @@ class _Inbox:
         self.checker = checker
         self.data = b""
         self.time_s = float("-inf")
-        # readers by multiplexer value; None for signals that every frame carries
-        self.readers: dict[int | None, list[_Reader]] = {None: []}
-        self.has_big_endian = codec.multiplexer is not None and not codec.multiplexer.is_little_endian
+        self.readers: list[_Reader] = []
+        self.has_big_endian = not all(signal.is_little_endian for signal in codec.multiplexers)
 
 
 class CarState:
@@ -116,8 +116,7 @@ class CarState:
             protection = self.car.protection.get(codec.name)
             inbox = self._inboxes[codec.key] = _Inbox(codec, Checker(protection) if protection else None)
         inbox.has_big_endian = inbox.has_big_endian or not signal.is_little_endian
-        for multiplex in signal.multiplexer_ids or (None,):
-            inbox.readers.setdefault(multiplex, []).append(_Reader(node, cell))
+        inbox.readers.append(_Reader(node, cell))
 
     def receive(self, arbitration_id: int, data: bytes, is_extended: bool = False) -> None:
         """Take in a frame of the car.
@@ -144,21 +143,19 @@ class CarState:
     def _take(self, inbox: _Inbox, data: bytes, now_s: float) -> None:
         inbox.time_s = now_s
         codec = inbox.codec
-        if data == inbox.data and codec.multiplexer is None:
-            for reader in inbox.readers[None]:
+        if data == inbox.data and not codec.multiplexers:
+            for reader in inbox.readers:
                 reader.cell.time_s = now_s
                 reader.cell.count += 1
             return
         inbox.data = data
         little = int.from_bytes(data[: codec.length], "little")
         big = int.from_bytes(data[: codec.length], "big") if inbox.has_big_endian else 0
-        groups = [inbox.readers[None]]
-        if codec.multiplexer is not None:
-            source = little if codec.multiplexer.is_little_endian else big
-            multiplex = source >> codec.multiplexer.shift & codec.multiplexer.mask
-            groups.append(inbox.readers.get(multiplex, []))
-        for readers in groups:
-            for reader in readers:
+        for reader in inbox.readers:
+            for above, ids in reader.above:
+                if (little if above.is_little_endian else big) >> above.shift & above.mask not in ids:
+                    break
+            else:
                 bits = (little if reader.is_little_endian else big) >> reader.shift & reader.mask
                 cell = reader.cell
                 cell.value = reader.table[bits] if reader.table is not None else reader.decode(bits)

@@ -31,7 +31,7 @@ def test_demo_car_has_every_kind_of_message(car):
     messages = car.messages.values()
     assert any(m.is_extended for m in messages)
     assert any(m.is_fd and m.length > 8 for m in messages)
-    assert any(m.multiplexer for m in messages if "HU" in m.senders)
+    assert any(m.multiplexers for m in messages if "HU" in m.senders)
     assert {p.profile for p in car.protection.values()} == {1, 2, 5}
     assert any(not s.is_little_endian for m in messages for s in m.signals.values())
 

@@ -26,7 +26,7 @@ def test_cyclic_messages_go_out_at_their_pace_and_requests_in_between(rig):
     names = ("HU_WindowReq", "HU_DoorReq", "HU_LightReq")
     assert set(sent) == {rig.car.messages[name].arbitration_id for name in names}
     assert rig.simulated.get(WINDOW) == 0  # nothing was asked for
-    assert rig.actuator.perform(setting(WINDOW, 50)).evidence is Evidence.TRANSMITTED
+    assert rig.actuator.perform(setting(WINDOW, 50)).evidence is Evidence.MOVING
     statuses = rig.simulated._checkers[window.key].statuses
     assert statuses[CheckStatus.OK] == 5
     assert sum(statuses.values()) == 6

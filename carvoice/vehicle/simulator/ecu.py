@@ -5,8 +5,6 @@ The car file says how *we* write wanted values and read actual ones. An ECU need
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from carvoice.errors import CarError
 from carvoice.records import Value
 from carvoice.vehicle.car import Node
@@ -80,17 +78,12 @@ class StatusMessage:
             self.changed = True
 
     def frames(self, bad_crc: bool = False, stale: bool = False) -> list[bytes]:
-        """The payloads to send now: one, or one for each multiplexer value."""
+        """The payloads to send now: one, or one for each choice of the multiplexers."""
         codec = self.codec
-        if codec.multiplexer is None:
-            groups: list[Mapping[str, int]] = [self._bits]
-        else:
-            ids = sorted({i for s in codec.signals.values() for i in s.multiplexer_ids})
-            groups = [
-                {n: b for n, b in self._bits.items() if i in codec.signals[n].multiplexer_ids}
-                | {codec.multiplexer.name: i}
-                for i in ids
-            ]
+        groups = [
+            {n: b for n, b in self._bits.items() if codec.present(codec.signals[n], selection)} | selection
+            for selection in codec.selections
+        ]
         payloads = []
         for bits in groups:
             data = codec.encode_bits(bits)
