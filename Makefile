@@ -37,7 +37,7 @@ bench-short: $(VENV)/.dev  ## every benchmark once, with the latency budget enfo
 bench: $(VENV)/.dev   ## the benchmarks in full
 	$(VENV)/bin/pytest bench --benchmark-enable --benchmark-columns=min,median,mean,stddev,max
 
-mutants: $(VENV)/.dev ## mutation testing of the policy gate (about half an hour); survivors are listed
+mutants: $(VENV)/.dev ## mutation testing of the policy gate (about half an hour); last survivors: bench/results/vehicle.md
 	$(PY) -m pip install --quiet "mutmut>=3.3"
 	$(PY) -m mutmut run
 	$(PY) -m mutmut results
