@@ -45,8 +45,8 @@ def main() -> None:
 
     lines = [
         "# Orders worded freely\n",
-        f"{len(cases):,} sentences of drivers that no template was written from; per cent. Right is intent and "
-        "slots. Before the templates grew from the other half, 48.7 were right by the templates alone.\n",
+        f"{len(cases):,} sentences of drivers that no template was written from; per cent. Right is intent "
+        "and slots. Before the templates grew from the other half, 48.7 were right by the templates alone.\n",
         "| | right | wrong | rejected |",
         "|---|---:|---:|---:|",
         f"| by the templates alone | {share(exact['right'])} | {share(exact['wrong'])} "
