@@ -140,6 +140,7 @@ def noisereduce_gate(mic: np.ndarray, far: np.ndarray) -> Result:
 
 
 ECHO_CANCELLERS: dict[str, Callable[[np.ndarray, np.ndarray], Result]] = {
+    "carvoice linear": lambda m, f: carvoice(m, f, "asr", linear_only=True),
     "carvoice asr": lambda m, f: carvoice(m, f, "asr"),
     "carvoice vad": lambda m, f: carvoice(m, f, "vad"),
     "pywebrtc-audio AEC3": pywebrtc_aec3,
