@@ -45,7 +45,8 @@ def new(
     from carvoice.vehicle.car import Car
     from carvoice.vehicle.scaffold import scaffold_car
 
-    text = scaffold_car(source, Car.load(data_path("cars", "demo", "demo.toml")), node)
+    folder = out.absolute().parent if out is not None else None
+    text = scaffold_car(source.absolute(), Car.load(data_path("cars", "demo", "demo.toml")), node, folder)
     if out is None:
         typer.echo(text)
         return

@@ -2,11 +2,13 @@
 
 The result is a draft for the integrator, not a car: every guess carries its score, and what was not
 matched is listed at the end. Names are compared by their words ("WndwPosDrvrReq" is window, position,
-driver, request), with the usual abbreviations of DBC files spelled out.
+driver, request), with the usual abbreviations of DBC files spelled out and what all signals of a message
+begin with ("Body_...") left away.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,10 @@ from carvoice.vehicle.car import Car, Node, load_database
 from carvoice.vehicle.codec import MessageCodec, SignalCodec
 
 MIN_SCORE = 62.0
+_SAME_PATH = 5.0  # a request is a little more likely to be about something whose status was found
+_TRUE = {"on", "lock", "locked", "open", "active", "yes", "true", "fold", "folded", "enabled", "start"}
+_FALSE = {"off", "unlock", "unlocked", "close", "closed", "inactive", "no", "false", "unfold", "unfolded",
+          "disabled", "stop"}  # fmt: skip
 
 _ABBREVIATIONS = """
 active: act actv
@@ -126,22 +132,27 @@ def _path_words(path: str) -> str:
     return " ".join(w for w in words(spelled) if w not in _IGNORED and w != "is")
 
 
-def match_signals(signals: Iterable[tuple[str, SignalCodec]], paths: Iterable[str]) -> tuple[Match, ...]:
+def match_signals(
+    signals: Iterable[tuple[str, SignalCodec]], paths: Iterable[str], likely: Iterable[str] = ()
+) -> tuple[Match, ...]:
     """The best signal for each path, each signal used once; matches below the threshold are left out.
 
     Args:
         signals: message name and signal.
         paths: VSS paths to find.
+        likely: paths that count a little more.
     """
     pairs = []
-    paths = tuple(paths)
+    paths, likely, signals = tuple(paths), set(likely), tuple(signals)
+    prefixes = _prefixes(signals)
     for message, signal in signals:
-        name = " ".join(w for w in words(signal.name) if w not in _IGNORED)
+        name = " ".join(w for w in words(signal.name)[prefixes[message] :] if w not in _IGNORED)
         if not name:
             continue
         for path in paths:
             target = _path_words(path)
             score = 0.5 * fuzz.token_set_ratio(name, target) + 0.5 * fuzz.token_sort_ratio(name, target)
+            score = min(100.0, score + _SAME_PATH * (path in likely))
             if score >= MIN_SCORE:
                 pairs.append(Match(path, message, signal.name, score))
     taken: set[str] = set()
@@ -153,13 +164,28 @@ def match_signals(signals: Iterable[tuple[str, SignalCodec]], paths: Iterable[st
     return tuple(best[path] for path in paths if path in best)
 
 
-def scaffold_car(database: Path | str, catalogue: Car, node: str = "") -> str:
+def _prefixes(signals: Iterable[tuple[str, SignalCodec]]) -> dict[str, int]:
+    """With how many same words all signals of each message begin: the name of the message or its sender."""
+    names: dict[str, list[tuple[str, ...]]] = {}
+    for message, signal in signals:
+        names.setdefault(message, []).append(words(signal.name))
+    prefixes = dict.fromkeys(names, 0)
+    for message, each in names.items():
+        while len(each) > 2 and len({name[: prefixes[message] + 1] for name in each}) == 1:
+            if len(each[0]) <= prefixes[message] + 1:
+                break
+            prefixes[message] += 1
+    return prefixes
+
+
+def scaffold_car(database: Path | str, catalogue: Car, node: str = "", folder: Path | None = None) -> str:
     """Draft a car file for a database.
 
     Args:
         database: DBC, ARXML, KCD or SYM file.
         catalogue: a car whose VSS paths are looked for (the demo car has all that the grammar reaches).
         node: our node in the database; "" for the one whose messages look most like requests.
+        folder: where the car file will lie; None for beside the database.
 
     Returns:
         TOML text.
@@ -179,7 +205,7 @@ def scaffold_car(database: Path | str, catalogue: Car, node: str = "") -> str:
     statuses = [(c.name, s) for c in codecs if node not in c.senders for s in c.signals.values()]
     settable = [path for path, vss in catalogue.nodes.items() if vss.write is not None]
     reads = {m.path: m for m in match_signals(statuses, catalogue.nodes)}
-    writes = {m.path: m for m in match_signals(requests, settable)}
+    writes = {m.path: m for m in match_signals(requests, settable, likely=reads)}
     by_name = {c.name: c for c in codecs}
     tables = [
         _table(vss, reads.get(path), writes.get(path), by_name)
@@ -188,10 +214,14 @@ def scaffold_car(database: Path | str, catalogue: Car, node: str = "") -> str:
     ]
     used = {m.signal for m in (*reads.values(), *writes.values())}
     left = [f"#   {message}.{s.name}" for message, s in (*requests, *statuses) if s.name not in used]
+    dbc = Path(os.path.relpath(database, folder)).as_posix() if folder is not None else database.name
     head = (
         f"# A draft, made by matching the signal names of {database.name} to VSS paths: check every line.\n"
-        "# The number behind a signal is how sure the match is (100 is the same words).\n\n"
-        f'[car]\nname = "{database.stem}"\ndbc = "{database.name}"\nrules = "rules.toml"\nnode = "{node}"\n'
+        "# The number behind a signal is how sure the match is (100 is the same words). settle_s is how\n"
+        "# long the full travel takes: measure it. A request signal whose start value is a request needs\n"
+        "# idle = N in its vss2dbc, the raw number that asks for nothing.\n\n"
+        f'[car]\nname = "{database.stem}"\ndbc = "{dbc}"\nrules = "rules.toml"\nnode = "{node}"\n'
+        'driver_position = "LEFT" # or RIGHT\n'
     )
     rest = "\n# Signals without a match:\n" + "\n".join(left) + "\n" if left else ""
     return head + "\n" + "\n".join(tables) + rest
@@ -214,17 +244,56 @@ def _table(vss: Node, read: Match | None, write: Match | None, codecs: Mapping[s
         f'type = "{"actuator" if write else "sensor"}"',
         f'datatype = "{vss.datatype}"',
     ]
+    legs = [
+        (key, match, codecs[match.message].signals[match.signal])
+        for key, match in (("dbc2vss", read), ("vss2dbc", write))
+        if match is not None
+    ]
     if vss.unit:
         lines.append(f'unit = "{vss.unit}"')
     if vss.minimum is not None and vss.maximum is not None:
-        lines += [f"min = {vss.minimum}", f"max = {vss.maximum}"]
+        low, high = _limits(vss.minimum, vss.maximum, legs[-1][2])
+        lines += [f"min = {low:g}", f"max = {high:g}"]
     if vss.allowed:
         lines.append("allowed = [" + ", ".join(f'"{a}"' for a in vss.allowed) + "]")
-    for key, match in (("dbc2vss", read), ("vss2dbc", write)):
-        if match is not None:
-            signal = codecs[match.message].signals[match.signal]
-            named = ", ".join(f"{raw} {name}" for raw, name in list(signal.choices.items())[:8])
-            note = f" values: {named}" if named and (vss.allowed or vss.datatype == "boolean") else ""
-            leg = f'{{ signal = "{match.signal}", message = "{match.message}" }}'
-            lines.append(f"{key} = {leg} # {match.score:.0f}{note}")
+    if write is not None and vss.settle_s:
+        lines.append(f"settle_s = {vss.settle_s:g}")
+    for key, match, signal in legs:
+        named = ", ".join(f"{raw} {name}" for raw, name in list(signal.choices.items())[:8])
+        mapping = _mapping(vss, signal, is_request=key == "vss2dbc")
+        transform = f", transform = {{ mapping = [{mapping}] }}" if mapping else ""
+        leg = f'{{ signal = "{match.signal}", message = "{match.message}"{transform} }}'
+        lines.append(f"{key} = {leg} # {match.score:.0f}" + (f" values: {named}" if named else ""))
     return "\n".join(lines) + "\n"
+
+
+def _limits(low: float, high: float, signal: SignalCodec) -> tuple[float, float]:
+    """The catalogue's range, as far as the signal goes; it may count in other units."""
+    if signal.minimum is None or signal.maximum is None or signal.maximum <= signal.minimum:
+        return low, high
+    narrower = max(low, signal.minimum), min(high, signal.maximum)
+    return narrower if narrower[0] < narrower[1] else (low, high)
+
+
+def _mapping(vss: Node, signal: SignalCodec, is_request: bool) -> str:
+    """The entries of a transform between VSS values and the signal's named values, "" if none are needed."""
+    pairs: dict[str, str] = {}
+    for name in signal.choices.values():
+        spelled = set(words(name)) | {name.lower()}
+        if vss.datatype == "boolean":
+            is_true, is_false = bool(spelled & _TRUE), bool(spelled & _FALSE)
+            if is_true != is_false:
+                pairs.setdefault("true" if is_true else "false", name)
+        elif vss.allowed:
+            same = [a for a in vss.allowed if a.lower().replace("_", "") == name.lower().replace("_", "")]
+            if same:
+                pairs.setdefault(f'"{same[0]}"', name)
+        else:
+            return ""
+    ways = [
+        f'{{ from = {vss_value}, to = "{name}" }}'
+        if is_request
+        else f'{{ from = "{name}", to = {vss_value} }}'
+        for vss_value, name in pairs.items()
+    ]
+    return ", ".join(ways)

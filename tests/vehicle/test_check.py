@@ -137,6 +137,22 @@ def test_a_draft_for_a_foreign_database_loads_and_is_right_where_it_counts(tmp_p
     assert "#   BCM_Sts.RollingCode" in draft.read_text()
 
 
+def test_a_draft_maps_named_values_and_lies_where_it_is_wanted(tmp_path, car):
+    lock = FOREIGN.replace(
+        " SG_ TrnkOpnReq", ' SG_ DrvDrLckReq : 24|2@1+ (1,0) [0|2] "" BCM\n SG_ TrnkOpnReq'
+    ).replace(" SG_ TrunkOpenSts", ' SG_ DrvDrLckSts : 24|2@1+ (1,0) [0|2] "" IHU\n SG_ TrunkOpenSts')
+    lock += 'VAL_ 256 DrvDrLckReq 0 "Idle" 1 "Lock" 2 "Unlock" ;\nVAL_ 512 DrvDrLckSts 1 "Locked" 2 "Unlocked" ;\n'
+    (tmp_path / "mine.dbc").write_text(lock)
+    (tmp_path / "cars").mkdir()
+    draft = tmp_path / "cars" / "mine.toml"
+    draft.write_text(scaffold_car(tmp_path / "mine.dbc", car, folder=draft.parent))
+    locked = Car.load(draft).find("Vehicle.Cabin.Door.Row1.DriverSide.IsLocked")
+    assert [locked.to_bits(True), locked.to_bits(False)] == [1, 2]
+    assert [locked.from_bits(1), locked.from_bits(2)] == [True, False]
+    window = Car.load(draft).find("Vehicle.Cabin.Door.Row1.DriverSide.Window.Position")
+    assert window.settle_s > 0
+
+
 def test_drafting_the_demo_car_from_its_own_database_finds_most_of_it(car, tmp_path):
     draft = tmp_path / "draft.toml"
     (tmp_path / "demo.dbc").write_text((DEMO.parent / "demo.dbc").read_text())
