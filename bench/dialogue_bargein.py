@@ -235,8 +235,8 @@ def write(report: dict) -> None:
         lines.append(f"| {name} | " + " | ".join(str(cell) for cell in cells) + " |")
     lines += [
         "",
-        "| a driver talks over the reply | clips | noticed | ms to -20 dB p50 | p95 | ms to silence p50 | p95 "
-        "| understood |",
+        "| a driver talks over the reply | clips | noticed | ms to -20 dB p50 | p95 "
+        "| ms to silence p50 | p95 | understood |",
     ]
     lines += ["|---|---|---|---|---|---|---|---|"]
     for name, row in report["barge_in"].items():

@@ -38,8 +38,8 @@ class SpeechOnset:
     """The beginning of speech, in silence and over a reply of ours.
 
     Over a reply it has to be noticed sooner, and what the echo canceller leaves must not pass for speech.
-    The figures come from the traces that ``bench/dialogue_bargein.py`` runs on: four of five frames at 0.8 are
-    there 20 ms sooner than six of twelve at 0.3, with a third of the false starts in rain and wind; the
+    The figures come from the traces that ``bench/dialogue_bargein.py`` runs on: four of five frames at 0.8
+    are there 20 ms sooner than six of twelve at 0.3, with a third of the false starts in rain and wind; the
     longer gate beside it is for soft talkers.
     """
 
