@@ -185,7 +185,7 @@ class TurnLog(TurnHistory):
         db = sqlite3.connect(self.database, timeout=5.0, check_same_thread=False)
         try:
             db.executescript("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")
-            db.executescript(SCHEMA)
+            db.executescript(f"BEGIN; {SCHEMA} COMMIT;")  # a reader sees all tables or none
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.OperationalError:
