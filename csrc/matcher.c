@@ -1,6 +1,9 @@
 /* matcher.c: see matcher.h. */
 #include "matcher.h"
 
+#include "cv_arcs.h"
+#include "cv_base.h"
+
 #include <string.h>
 
 /* Cost of a parse, smallest first: wildcards, then literal characters (the more the better), then the
@@ -24,53 +27,38 @@ struct cv_matcher {
     int32_t *edge_start; /* per node: its first edge */
 };
 
-static size_t aligned(size_t bytes) { return (bytes + 15u) & ~(size_t)15u; }
-
-size_t cv_matcher_size(int32_t n_states, int32_t max_nodes, int32_t max_threads, int32_t max_finals) {
-    return aligned(sizeof(cv_matcher)) + aligned(sizeof(cv_thread) * (size_t)max_threads) +
-           aligned(sizeof(cv_final) * (size_t)max_finals) + 2 * aligned(4 * (size_t)max_nodes) +
-           2 * aligned(4 * (size_t)n_states) + aligned(4 * (size_t)n_states) +
-           aligned(4 * ((size_t)max_nodes + 1));
-}
-
-static void *take(char **at, size_t bytes) {
-    void *here = *at;
-    *at += aligned(bytes);
-    return here;
-}
-
-cv_matcher *cv_matcher_init(void *memory, int32_t n_states, int32_t max_nodes, int32_t max_threads,
-                            int32_t max_finals) {
-    char *at = memory;
-    cv_matcher *m = take(&at, sizeof(cv_matcher));
+static void lay_out(cv_matcher *m, cv_arena *arena, int32_t n_states, int32_t max_nodes,
+                    int32_t max_threads, int32_t max_finals) {
     memset(m, 0, sizeof *m);
     m->n_states = n_states;
     m->max_nodes = max_nodes;
     m->max_threads = max_threads;
     m->max_finals = max_finals;
-    m->threads = take(&at, sizeof(cv_thread) * (size_t)max_threads);
-    m->finals = take(&at, sizeof(cv_final) * (size_t)max_finals);
-    m->head = take(&at, 4 * (size_t)max_nodes);
-    m->tail = take(&at, 4 * (size_t)max_nodes);
-    m->stamp = take(&at, 4 * (size_t)n_states);
-    m->place = take(&at, 4 * (size_t)n_states);
-    m->active = take(&at, 4 * (size_t)n_states);
-    m->edge_start = take(&at, 4 * ((size_t)max_nodes + 1));
-    memset(m->stamp, 0, 4 * (size_t)n_states);
-    return m;
+    m->threads = cv_take(arena, sizeof(cv_thread) * (size_t)max_threads);
+    m->finals = cv_take(arena, sizeof(cv_final) * (size_t)max_finals);
+    m->head = cv_take(arena, 4 * (size_t)max_nodes);
+    m->tail = cv_take(arena, 4 * (size_t)max_nodes);
+    m->stamp = cv_take(arena, 4 * (size_t)n_states);
+    m->place = cv_take(arena, 4 * (size_t)n_states);
+    m->active = cv_take(arena, 4 * (size_t)n_states);
+    m->edge_start = cv_take(arena, 4 * ((size_t)max_nodes + 1));
 }
 
-/* First index in [low, high) whose word is >= `word`. */
-static int32_t lower_bound(const int32_t *words, int32_t low, int32_t high, int32_t word) {
-    while (low < high) {
-        int32_t middle = low + (high - low) / 2;
-        if (words[middle] < word) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+size_t cv_matcher_size(int32_t n_states, int32_t max_nodes, int32_t max_threads, int32_t max_finals) {
+    cv_arena arena = {NULL, 0};
+    cv_matcher counted;
+    cv_take(&arena, sizeof counted);
+    lay_out(&counted, &arena, n_states, max_nodes, max_threads, max_finals);
+    return arena.used;
+}
+
+cv_matcher *cv_matcher_init(void *memory, int32_t n_states, int32_t max_nodes, int32_t max_threads,
+                            int32_t max_finals) {
+    cv_arena arena = {memory, 0};
+    cv_matcher *m = cv_take(&arena, sizeof(cv_matcher));
+    lay_out(m, &arena, n_states, max_nodes, max_threads, max_finals);
+    memset(m->stamp, 0, 4 * (size_t)n_states);
+    return m;
 }
 
 static int push(cv_matcher *m, int32_t node, int32_t state, int32_t parent, int32_t list_arc, int32_t value,
@@ -165,10 +153,8 @@ static int pass_list(const walk *w, int32_t t, int32_t arc) {
             continue;
         }
         if (w->edges[e].kind != CV_EDGE_WORD) continue;
-        int32_t low = list->arc_start[stack[depth - 1].trie];
-        int32_t high = list->arc_start[stack[depth - 1].trie + 1];
-        int32_t at = lower_bound(list->arc_word, low, high, w->edges[e].word);
-        if (at == high || list->arc_word[at] != w->edges[e].word) continue;
+        int32_t at = cv_find_arc(list->arc_start, list->arc_word, stack[depth - 1].trie, w->edges[e].word);
+        if (at < 0) continue;
         int32_t trie = list->arc_node[at];
         for (int32_t v = list->value_start[trie]; v < list->value_start[trie + 1]; v++) {
             int32_t value = list->value_at[v];
@@ -197,7 +183,7 @@ static int advance(const walk *w, int32_t t) {
             if (a->after_wildcard[from.state]) continue;
             if (!push(m, edge->to, from.state, t, -1, 0, from.cost + COST_SKIP)) return 0;
         } else if (edge->kind == CV_EDGE_WORD) {
-            for (int32_t i = lower_bound(a->arc_word, low, high, edge->word);
+            for (int32_t i = cv_first_arc(a->arc_word, low, high, edge->word);
                  i < high && a->arc_word[i] == edge->word; i++) {
                 if (!push(m, edge->to, a->arc_next[i], t, -1, 0,
                           from.cost - a->arc_weight[i] * COST_LITERAL))

@@ -1,6 +1,9 @@
 /* phone_align.c: see phone_align.h. */
 #include "phone_align.h"
 
+#include "cv_arcs.h"
+#include "cv_base.h"
+
 #include <string.h>
 
 #define RING (CV_ALIGN_WINDOW + 1)
@@ -17,9 +20,11 @@ typedef struct {
     int32_t length, next;
 } match;
 
+/* One row of an edit distance. cell[k + 1] belongs to k heard phones; cells outside of low..high, and one
+ * more on either side, are HUGE_COST. */
 typedef struct {
-    int32_t low, high; /* cells outside are over the limit */
-    float cell[CV_ALIGN_WINDOW + 1];
+    int32_t low, high;
+    float cell[CV_ALIGN_WINDOW + 3];
 } row;
 
 struct cv_align {
@@ -28,50 +33,53 @@ struct cv_align {
     int32_t fresh; /* parses offered at the position being expanded */
     int32_t at;
     cv_align_token *tokens;
-    cell *cells;          /* [RING][n_states] */
-    int32_t *active;      /* [RING][n_states]: states met at a position */
+    cell *cells;     /* [RING][n_states] */
+    int32_t *active; /* [RING][n_states]: states met at a position */
     int32_t n_active[RING];
     int32_t *first_match; /* per word */
     int32_t *matched_at;  /* per word: position + 1 its matches belong to */
     match *matches;
-    float best[CV_ALIGN_MAX_HEARD + 1]; /* cheapest parse at each position */
+    float limit;
+    float ahead[CV_ALIGN_MAX_HEARD + 2]; /* cheapest parse at each position or a later one */
+    float lost[CV_ALIGN_MAX_HEARD + 2];  /* lost_cost of all words that begin before a position */
+    float insert[CV_ALIGN_MAX_HEARD];    /* per phone heard */
+    float *swap;                         /* [SYMBOLS][MAX_HEARD]: meant, position heard */
     row rows[CV_ALIGN_MAX_DEPTH + 1];
     int32_t want; /* stamp of the words and trie nodes wanted at a position */
     int32_t *wanted, *wanted_word, *wanted_state;
 };
 
-static size_t aligned(size_t bytes) { return (bytes + 15u) & ~(size_t)15u; }
-
-size_t cv_align_size(int32_t n_states, int32_t n_words, int32_t n_nodes, int32_t max_tokens) {
-    return aligned(sizeof(cv_align)) + aligned(sizeof(cv_align_token) * (size_t)max_tokens) +
-           aligned(sizeof(cell) * RING * (size_t)n_states) + aligned(4 * RING * (size_t)n_states) +
-           3 * aligned(4 * ((size_t)n_words + 1)) + aligned(sizeof(match) * MAX_MATCHES) +
-           aligned(4 * (size_t)n_nodes) + aligned(4 * (size_t)n_states);
-}
-
-static void *take(char **at, size_t bytes) {
-    void *here = *at;
-    *at += aligned(bytes);
-    return here;
-}
-
-cv_align *cv_align_init(void *memory, int32_t n_states, int32_t n_words, int32_t n_nodes,
-                        int32_t max_tokens) {
-    char *at = memory;
-    cv_align *s = take(&at, sizeof(cv_align));
+static void lay_out(cv_align *s, cv_arena *arena, int32_t n_states, int32_t n_words, int32_t n_nodes,
+                    int32_t max_tokens) {
     memset(s, 0, sizeof *s);
     s->n_states = n_states;
     s->n_words = n_words;
     s->max_tokens = max_tokens;
-    s->tokens = take(&at, sizeof(cv_align_token) * (size_t)max_tokens);
-    s->cells = take(&at, sizeof(cell) * RING * (size_t)n_states);
-    s->active = take(&at, 4 * RING * (size_t)n_states);
-    s->first_match = take(&at, 4 * ((size_t)n_words + 1));
-    s->matched_at = take(&at, 4 * ((size_t)n_words + 1));
-    s->matches = take(&at, sizeof(match) * MAX_MATCHES);
-    s->wanted = take(&at, 4 * (size_t)n_nodes);
-    s->wanted_word = take(&at, 4 * ((size_t)n_words + 1));
-    s->wanted_state = take(&at, 4 * (size_t)n_states);
+    s->tokens = cv_take(arena, sizeof(cv_align_token) * (size_t)max_tokens);
+    s->cells = cv_take(arena, sizeof(cell) * RING * (size_t)n_states);
+    s->active = cv_take(arena, 4 * RING * (size_t)n_states);
+    s->first_match = cv_take(arena, 4 * ((size_t)n_words + 1));
+    s->matched_at = cv_take(arena, 4 * ((size_t)n_words + 1));
+    s->matches = cv_take(arena, sizeof(match) * MAX_MATCHES);
+    s->swap = cv_take_floats(arena, (size_t)CV_ALIGN_SYMBOLS * CV_ALIGN_MAX_HEARD);
+    s->wanted = cv_take(arena, 4 * (size_t)n_nodes);
+    s->wanted_word = cv_take(arena, 4 * ((size_t)n_words + 1));
+    s->wanted_state = cv_take(arena, 4 * (size_t)n_states);
+}
+
+size_t cv_align_size(int32_t n_states, int32_t n_words, int32_t n_nodes, int32_t max_tokens) {
+    cv_arena arena = {NULL, 0};
+    cv_align counted;
+    cv_take(&arena, sizeof counted);
+    lay_out(&counted, &arena, n_states, n_words, n_nodes, max_tokens);
+    return arena.used;
+}
+
+cv_align *cv_align_init(void *memory, int32_t n_states, int32_t n_words, int32_t n_nodes,
+                        int32_t max_tokens) {
+    cv_arena arena = {memory, 0};
+    cv_align *s = cv_take(&arena, sizeof(cv_align));
+    lay_out(s, &arena, n_states, n_words, n_nodes, max_tokens);
     memset(s->wanted, 0, 4 * (size_t)n_nodes);
     memset(s->wanted_word, 0, 4 * ((size_t)n_words + 1));
     memset(s->wanted_state, 0, 4 * (size_t)n_states);
@@ -81,7 +89,7 @@ cv_align *cv_align_init(void *memory, int32_t n_states, int32_t n_words, int32_t
 /* Offer a parse that stands in `state` after `to` phones. */
 static void offer(cv_align *s, const cv_align_costs *c, int32_t state, int32_t to, float cost,
                   int32_t previous, int32_t word, int32_t from, uint32_t history) {
-    if (cost > s->best[to] + c->beam) return;
+    if (cost > s->ahead[to] + c->beam || cost > s->limit) return;
     const int32_t slot = to % RING;
     cell *here = &s->cells[(size_t)slot * (size_t)s->n_states + (size_t)state];
     if (here->position != s->era + to) {
@@ -116,7 +124,7 @@ static void offer(cv_align *s, const cv_align_costs *c, int32_t state, int32_t t
         here->token[place] = s->n_tokens++;
     }
     s->tokens[here->token[place]] = (cv_align_token){cost, previous, word, from, to, state, 0, history};
-    if (cost < s->best[to]) s->best[to] = cost;
+    for (int32_t p = to; p >= 0 && s->ahead[p] > cost; p--) s->ahead[p] = cost;
     s->fresh += to == s->at;
 }
 
@@ -135,21 +143,27 @@ static void add_match(cv_align *s, int32_t word, int32_t from, int32_t length, f
  * "Finding approximate patterns in strings", J. Algorithms 6(1), 1985). */
 static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_trie *trie,
                          const cv_align_heard *heard, int32_t from) {
-    const uint8_t *phones = heard->phones + from;
+    const float *insert = s->insert + from;
+    const float *lost = s->lost + from;
     int32_t width = heard->n_phones - from;
     if (width > CV_ALIGN_WINDOW) width = CV_ALIGN_WINDOW;
     float bound[CV_ALIGN_WINDOW + 1]; /* of a cell, from the best parse known at its position */
-    for (int32_t k = 0; k <= width; k++) bound[k] = s->best[from + k] - s->best[from] + c->beam + c->word_beam;
-    s->n_matches = 0;
-    s->rows[0].low = 0;
-    s->rows[0].high = 0;
-    s->rows[0].cell[0] = 0.0f;
-    for (int32_t k = 1; k <= width; k++) {
-        float cost = s->rows[0].cell[k - 1] + c->insert[phones[k - 1]];
-        if (cost > c->word_limit_base) break;
-        s->rows[0].cell[k] = cost;
-        s->rows[0].high = k;
+    for (int32_t k = 0; k <= width; k++) {
+        const float most = s->ahead[from + k] + c->beam + c->word_beam;
+        bound[k] = (most < s->limit ? most : s->limit) - s->ahead[from];
     }
+    s->n_matches = 0;
+    row *first = &s->rows[0];
+    first->low = first->high = 0;
+    first->cell[0] = HUGE_COST;
+    first->cell[1] = 0.0f;
+    for (int32_t k = 1; k <= width; k++) {
+        const float cost = first->cell[k] + insert[k - 1];
+        if (cost > c->word_limit_base) break;
+        first->cell[k + 1] = cost;
+        first->high = k;
+    }
+    first->cell[first->high + 2] = HUGE_COST;
     for (int32_t node = 1; node < trie->n_nodes;) {
         if (s->wanted[node] != s->want) {
             node = trie->skip[node];
@@ -159,26 +173,34 @@ static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_tr
         const int32_t meant = trie->phone[node];
         const row *above = &s->rows[depth - 1];
         row *here = &s->rows[depth];
-        const float *substitute = &c->substitute[meant * CV_ALIGN_SYMBOLS];
+        const float *swap = s->swap + (size_t)meant * CV_ALIGN_MAX_HEARD + from;
         const float drop = c->drop[meant];
         const float limit = c->word_limit_base + c->word_limit_slope * (float)depth;
+        const int32_t begin = above->low;
+        const int32_t end = above->high + 1 <= width ? above->high + 1 : width;
+        const float *up = above->cell;
+        float *cell = here->cell;
+        cell[begin + 1] = up[begin + 1] + drop;
+        for (int32_t k = begin + 1; k <= end; k++) { /* no cell needs its left one yet: this is one sweep */
+            const float dropped = up[k + 1] + drop, swapped = up[k] + swap[k - 1];
+            cell[k + 1] = dropped < swapped ? dropped : swapped;
+        }
         int32_t low = -1, high = -1;
         float left = HUGE_COST;
-        for (int32_t k = above->low; k <= width; k++) {
-            if (k > above->high + 1 && left >= HUGE_COST) break;
-            float cost = k <= above->high ? above->cell[k] + drop : HUGE_COST;
-            if (k > above->low && k <= above->high + 1) {
-                float swapped = above->cell[k - 1] + substitute[phones[k - 1]];
-                if (swapped < cost) cost = swapped;
+        for (int32_t k = begin; k <= width; k++) {
+            float cost = k <= end ? cell[k + 1] : HUGE_COST;
+            if (k > begin) {
+                const float inserted = left + insert[k - 1];
+                if (inserted < cost) cost = inserted;
             }
-            if (k > 0 && left + c->insert[phones[k - 1]] < cost) cost = left + c->insert[phones[k - 1]];
             if (cost <= limit && cost <= bound[k]) {
                 if (low < 0) low = k;
                 high = k;
             } else {
                 cost = HUGE_COST; /* nothing grows out of it */
+                if (k > end) break;
             }
-            here->cell[k] = left = cost;
+            cell[k + 1] = left = cost;
         }
         if (low < 0) {
             node = trie->skip[node];
@@ -186,12 +208,14 @@ static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_tr
         }
         here->low = low;
         here->high = high;
+        cell[low] = cell[high + 2] = HUGE_COST;
         for (int32_t w = trie->word_start[node]; w < trie->word_start[node + 1]; w++) {
             const int32_t word = trie->word_at[w];
             if (s->wanted_word[word] != s->want) continue;
-            for (int32_t k = low; k <= high; k++) {
-                if (here->cell[k] < HUGE_COST)
-                    add_match(s, word, from, k, here->cell[k] + (k == 0 ? trie->drop_word[word] : 0.0f));
+            for (int32_t k = low ? low : 1; k <= high; k++) {
+                float cost = cell[k + 1];
+                if (cost > 0.0f) cost += lost[k] - lost[0];
+                if (cost < HUGE_COST && cost <= bound[k]) add_match(s, word, from, k, cost);
             }
         }
         node++;
@@ -229,7 +253,7 @@ static void want_words(cv_align *s, const cv_align_costs *c, const cv_align_trie
         const cell *here = &s->cells[base + (size_t)state];
         int32_t is_alive = 0;
         for (int32_t k = 0; k < here->count; k++)
-            is_alive |= s->tokens[here->token[k]].cost <= s->best[at] + c->beam;
+            is_alive |= s->tokens[here->token[k]].cost <= s->ahead[at] + c->beam;
         if (is_alive) want_state(s, trie, graph, state, 1);
     }
 }
@@ -245,26 +269,18 @@ static void expand_identical(cv_align *s, const cv_align_costs *c, const cv_alig
     for (int32_t i = 0; i < s->n_active[slot]; i++) {
         const int32_t state = s->active[base + (size_t)i];
         const cell *here = &s->cells[base + (size_t)state];
-        int32_t low = graph->arc_start[state], high = graph->arc_start[state + 1];
-        while (low < high) {
-            int32_t middle = low + (high - low) / 2;
-            if (graph->arc_word[middle] < word) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        if (low >= graph->arc_start[state + 1] || graph->arc_word[low] != word) continue;
+        const int32_t arc = cv_find_arc(graph->arc_start, graph->arc_word, state, word);
+        if (arc < 0) continue;
         for (int32_t k = 0; k < here->count; k++) {
             const cv_align_token *token = &s->tokens[here->token[k]];
             const uint32_t history = (token->history ^ (uint32_t)(word + 1)) * 2654435761u + 40503u;
-            offer(s, c, graph->arc_next[low], to, token->cost, here->token[k], word, at, history);
+            offer(s, c, graph->arc_next[arc], to, token->cost, here->token[k], word, at, history);
         }
     }
 }
 
-static void expand(cv_align *s, const cv_align_costs *c, const cv_align_graph *graph,
-                   const cv_align_heard *heard, int32_t t, int32_t heard_word) {
+static void expand(cv_align *s, const cv_align_costs *c, const cv_align_trie *trie,
+                   const cv_align_graph *graph, const cv_align_heard *heard, int32_t t, int32_t heard_word) {
     const cv_align_token token = s->tokens[t];
     const int32_t from = token.to;
     for (int32_t a = graph->arc_start[token.state]; a < graph->arc_start[token.state + 1]; a++) {
@@ -279,6 +295,8 @@ static void expand(cv_align *s, const cv_align_costs *c, const cv_align_graph *g
                   graph->n_words + heard_word, from, history);
             continue;
         }
+        if (trie->shortest[word] <= CV_ALIGN_DROPPABLE && graph->arc_next[a] != token.state)
+            offer(s, c, graph->arc_next[a], from, token.cost + trie->drop_word[word], t, word, from, history);
         if (s->matched_at[word] != from + 1) continue;
         for (int32_t m = s->first_match[word]; m >= 0; m = s->matches[m].next) {
             offer(s, c, graph->arc_next[a], from + s->matches[m].length, token.cost + s->matches[m].cost, t,
@@ -298,7 +316,18 @@ int32_t cv_align_process(cv_align *s, const cv_align_costs *c, const cv_align_tr
     const int32_t n = heard->n_phones;
     if (n < 1 || n > CV_ALIGN_MAX_HEARD) return 0;
     s->n_tokens = 0;
-    for (int32_t i = 0; i <= n; i++) s->best[i] = HUGE_COST;
+    for (int32_t i = 0; i <= n; i++) s->ahead[i] = HUGE_COST;
+    for (int32_t i = 0; i <= n; i++) s->lost[i] = 0.0f;
+    for (int32_t w = 0; w < heard->n_words; w++) s->lost[heard->word_from[w] + 1] += heard->lost_cost[w];
+    for (int32_t i = 1; i <= n; i++) s->lost[i] += s->lost[i - 1];
+    for (int32_t i = 0; i < n; i++) {
+        s->insert[i] = c->insert[heard->phones[i]] * heard->weight[i];
+        for (int32_t k = 0; k < CV_ALIGN_SYMBOLS; k++) {
+            s->swap[k * CV_ALIGN_MAX_HEARD + i] =
+                c->substitute[k * CV_ALIGN_SYMBOLS + heard->phones[i]] * heard->weight[i];
+        }
+    }
+    s->limit = heard->limit;
     for (int32_t i = 0; i < RING; i++) s->n_active[i] = 0;
     if (s->want > INT32_MAX / 8) {
         memset(s->wanted, 0, 4 * (size_t)trie->n_nodes);
@@ -339,9 +368,9 @@ int32_t cv_align_process(cv_align *s, const cv_align_costs *c, const cv_align_tr
                 const cell *here = &s->cells[base + (size_t)s->active[base + (size_t)i]];
                 for (int32_t k = 0; k < here->count; k++) {
                     const int32_t t = here->token[k];
-                    if (s->tokens[t].is_expanded || s->tokens[t].cost > s->best[at] + c->beam) continue;
+                    if (s->tokens[t].is_expanded || s->tokens[t].cost > s->ahead[at] + c->beam) continue;
                     s->tokens[t].is_expanded = 1;
-                    expand(s, c, graph, heard, t, heard_word);
+                    expand(s, c, trie, graph, heard, t, heard_word);
                 }
             }
         } while (s->fresh);

@@ -5,7 +5,8 @@
  * Words are compared by weighted edit distance of their phones (Wagner and Fischer, "The string-to-
  * string correction problem", JACM 21(1), 1974) along a trie of all pronunciations, from each phone at
  * which a word may begin; the automaton then goes from position to position as in Viterbi beam search,
- * keeping in each state the few cheapest parses that differ in their words.
+ * keeping in each state the few cheapest parses that differ in their words. A parse is dropped when it is
+ * more than the beam above the cheapest one that has come as far or farther, or above the sentence's limit.
  */
 #ifndef CV_PHONE_ALIGN_H
 #define CV_PHONE_ALIGN_H
@@ -37,7 +38,7 @@ typedef struct {
     const int32_t *parent;               /* per node */
     const int32_t *leaf_start, *leaf_at; /* per word: the nodes its pronunciations end in */
     const uint8_t *shortest;             /* per word: phones of its shortest pronunciation */
-    const float *drop_word;              /* per word: added when no phone of it was heard */
+    const float *drop_word;              /* per word: its cost when no phone of it was heard */
 } cv_align_trie;
 
 /* A deterministic word automaton; arcs of a state stand together, sorted by word. */
@@ -48,12 +49,16 @@ typedef struct {
 } cv_align_graph;
 
 /* What was heard: phones, and the words they came from. word_from/word_to are positions between phones;
- * word_id is the word in the vocabulary or -1; skip_cost what it costs to leave the word out. */
+ * word_id is the word in the vocabulary or -1; skip_cost what it costs to leave the word out, lost_cost what
+ * it costs on top to hear anything else in it that does not sound the same. weight is per phone how much
+ * it counts (1: as the costs say; less where the recognizer was in doubt). limit: no sentence costs more. */
 typedef struct {
     const uint8_t *phones;
+    const float *weight;
     int32_t n_phones, n_words;
     const int32_t *word_from, *word_to, *word_id;
-    const float *skip_cost;
+    const float *skip_cost, *lost_cost;
+    float limit;
 } cv_align_heard;
 
 /* A parse: `word` was put for the phones from `from` to `to`; -2 - w marks heard word w left out,

@@ -32,6 +32,11 @@ class Aligner:
         max_tokens: int = 200_000,
     ) -> None: ...
     def search(
-        self, phones: bytes, words: list[tuple[int, int, int, float]], n_best: int = 8
-    ) -> list[tuple[float, list[tuple[int, int, int]]]]:
-        """Per sentence (cost, steps (word, from, to)), cheapest first."""
+        self,
+        phones: bytes,
+        words: list[tuple[int, int, int, float, float]],
+        limit: float = 1e9,
+        weights: list[float] | None = None,
+        n_best: int = 8,
+    ) -> list[tuple[float, list[tuple[int, int, int, float]]]]:
+        """Per sentence (cost, steps (word, from, to, cost)), cheapest first."""

@@ -33,11 +33,14 @@ cdef extern from "phone_align.h" nogil:
         const uint8_t *is_final
     ctypedef struct cv_align_heard:
         const uint8_t *phones
+        const float *weight
         int32_t n_phones, n_words
         const int32_t *word_from
         const int32_t *word_to
         const int32_t *word_id
         const float *skip_cost
+        const float *lost_cost
+        float limit
     ctypedef struct cv_align_token:
         float cost
         int32_t previous, word, from_ "from", to, state, is_expanded
@@ -61,7 +64,7 @@ cdef class Aligner:
         arc_start, arc_word, arc_next, is_final: the automaton, arcs of a state together.
         start, n_words, wildcard: start state, size of the vocabulary, the wildcard's word id.
         substitute: float32 (64, 64), [meant, heard]; drop, insert: float32 (64,).
-        drop_word: float32 (n_words,): extra cost of a word of which nothing was heard.
+        drop_word: float32 (n_words,): cost of a word of which nothing was heard.
         limits: float32 (6,): word limit base and slope, beam, word beam, wildcard, wildcard word.
     """
 
@@ -122,23 +125,27 @@ cdef class Aligner:
     def __dealloc__(self):
         free(self._memory)
 
-    def search(self, bytes phones, list words, int n_best=8):
+    def search(self, bytes phones, list words, float limit=1e9, list weights=None, int n_best=8):
         """The cheapest sentences.
 
         Args:
             phones: symbols heard, one byte each; at most 400.
-            words: the words heard, in order: (from, to, word id or -1, cost of leaving it out), where
-                from and to are positions between phones.
+            words: the words heard, in order: (from, to, word id or -1, cost of leaving it out, cost of
+                hearing something else in it), where from and to are positions between phones.
+            limit: no sentence may cost more.
+            weights: per phone how much it counts; None for 1 each.
             n_best: how many sentences to return at most.
 
         Returns:
-            Per sentence (cost, steps); a step is (word, from, to): a word of the vocabulary, or
+            Per sentence (cost, steps); a step is (word, from, to, its cost): a word of the vocabulary, or
             n_words + i for heard word i passed by a wildcard, or -2 - i for heard word i left out.
         """
         cdef int32_t word_from[256]
         cdef int32_t word_to[256]
         cdef int32_t word_id[256]
         cdef float skip_cost[256]
+        cdef float lost_cost[256]
+        cdef float weight[CV_ALIGN_MAX_HEARD]
         cdef int32_t best[32]
         cdef int32_t n_words = len(words), count, i, t
         cdef cv_align_heard heard
@@ -146,7 +153,9 @@ cdef class Aligner:
         if n_words > 256 or len(phones) > CV_ALIGN_MAX_HEARD:
             return []
         for i in range(n_words):
-            word_from[i], word_to[i], word_id[i], skip_cost[i] = words[i]
+            word_from[i], word_to[i], word_id[i], skip_cost[i], lost_cost[i] = words[i]
+        for i in range(len(phones)):
+            weight[i] = 1.0 if weights is None else weights[i]
         heard.phones = <const uint8_t *><const char *>phones
         heard.n_phones = len(phones)
         heard.n_words = n_words
@@ -154,6 +163,9 @@ cdef class Aligner:
         heard.word_to = word_to
         heard.word_id = word_id
         heard.skip_cost = skip_cost
+        heard.lost_cost = lost_cost
+        heard.weight = weight
+        heard.limit = limit
         if n_best > 32:
             n_best = 32
         with nogil:
@@ -165,7 +177,8 @@ cdef class Aligner:
             steps = []
             t = best[i]
             while tokens[t].previous >= 0:
-                steps.append((tokens[t].word, tokens[t].from_, tokens[t].to))
+                steps.append((tokens[t].word, tokens[t].from_, tokens[t].to,
+                              tokens[t].cost - tokens[tokens[t].previous].cost))
                 t = tokens[t].previous
             steps.reverse()
             found.append((tokens[best[i]].cost, steps))

@@ -19,20 +19,32 @@ class Evidence:
         phones: phones heard.
         margin: how much further the nearest sentence with another meaning is.
         skipped: share of the phones left out.
+        skipped_words: words left out that mean something.
         told: words heard and left out that belong to people's talk.
+        dropped: words of the sentence that were not heard at all.
+        worst: highest cost per phone of a word heard as another.
+        number_cost: the same of its number words.
     """
 
     cost: float
     phones: int
     margin: float
     skipped: float = 0.0
+    skipped_words: int = 0
     told: int = 0
+    dropped: int = 0
+    worst: float = 0.0
+    number_cost: float = 0.0
 
 
 MAX_MARGIN = 4.0
-NAMES = ("cost per phone", "cost per root of phones", "margin", "skipped", "told")
-BIAS = 1.67
-WEIGHTS = (-1.1, -1.28, 0.42, -2.35, -3.35)
+MAX_WORST = 3.0
+NAMES = (
+    "cost per phone", "cost per root of phones", "margin", "skipped", "skipped words", "told", "dropped",
+    "worst word", "number",
+)  # fmt: skip
+BIAS = 1.95
+WEIGHTS = (-1.208, -1.057, 0.437, -3.723, -0.407, -1.423, -1.47, -0.358, -0.243)
 
 
 def features(evidence: Evidence) -> tuple[float, ...]:
@@ -43,7 +55,11 @@ def features(evidence: Evidence) -> tuple[float, ...]:
         evidence.cost / math.sqrt(phones),
         min(evidence.margin, MAX_MARGIN),
         evidence.skipped,
+        float(evidence.skipped_words),
         float(evidence.told),
+        float(evidence.dropped),
+        min(evidence.worst, MAX_WORST),
+        min(evidence.number_cost, MAX_WORST),
     )
 
 

@@ -18,6 +18,7 @@ class Manners:
 
     Attributes:
         fillers: words that mean nothing for the command.
+        courtesies: fillers that are often said and misheard; a word that sounds like one is none either.
         small: articles and the like, easily swallowed or put in.
         dangling: words that want another one after them.
         negations: words that turn a command into something else, unless the command itself has them.
@@ -28,6 +29,7 @@ class Manners:
     """
 
     fillers: frozenset[str] = frozenset()
+    courtesies: frozenset[str] = frozenset()
     small: frozenset[str] = frozenset()
     dangling: frozenset[str] = frozenset()
     negations: frozenset[str] = frozenset()
@@ -47,6 +49,7 @@ ENGLISH = Manners(
         "really actually basically then like maybe perhaps alright quickly immediately "
         "car assistant buddy would could can you will go ahead and"
     ),
+    courtesies=_words("please could would can thanks"),
     small=_words("the a an some of"),
     dangling=_words("to at by for from with and or is my your"),
     negations=_words(
@@ -69,6 +72,7 @@ GERMAN = Manners(
         "äh ähm hm also bitte mal doch eben gerade ja okay ok danke hallo hey jetzt sofort schnell kannst "
         "könntest würdest du"
     ),
+    courtesies=_words("bitte kannst könntest danke"),
     small=_words("der die das den dem des ein eine einen"),
     dangling=_words("auf um für mit von und oder ist mein meine"),
     negations=_words("nicht kein keine keinen nie niemals gestern"),
@@ -89,6 +93,7 @@ def manners_of(language: str, settings: Mapping[str, Any] | None = None) -> Mann
     extra = settings or {}
     return Manners(
         fillers=base.fillers | _lower(extra.get("fillers")),
+        courtesies=base.courtesies | _lower(extra.get("courtesies")),
         small=base.small | _lower(extra.get("small")),
         dangling=base.dangling | _lower(extra.get("dangling")),
         negations=base.negations | _lower(extra.get("negations")),

@@ -9,21 +9,26 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from carvoice.errors import GrammarError
 from carvoice.grammar.acceptor import WordAcceptor
-from carvoice.grammar.automaton import Int32Array, Uint8Array
 from carvoice.grammar.numbers import spoken
 from carvoice.grammar.words import WILDCARD, number_value, split_words, tokenize
 from carvoice.nlu._align import Aligner
 from carvoice.nlu.confusion import Confusions
 from carvoice.nlu.manners import Manners
+from carvoice.nlu.trie import pronunciation_trie
 
 MAX_PHONES_PER_WORD = 24
 MAX_HEARD_WORDS = 100
+MAX_REMEMBERED = 20_000  # words
+
+
+HeardSpan: TypeAlias = tuple[int, int, int, float, float]
+"""As the aligner wants a heard word: from, to, its number or -1, cost of leaving it out, of losing it."""
 
 
 class Pronouncer(Protocol):
@@ -41,7 +46,8 @@ class SearchSettings:
         word_limit_base, word_limit_slope: a word may cost base + slope x phones at most.
         beam: parses this much worse than the best at their position are dropped.
         word_beam: added to the beam inside a word.
-        drop_word: extra cost of a word of which nothing was heard, articles excepted.
+        drop_word, drop_small: cost of a word, or an article, of which nothing was heard. It is the same for
+            all words: how long a word is that was not heard says nothing about whether it was said.
         wildcard, wildcard_word: cost of a wildcard, and of each word in it.
         skip_filler, skip_small, skip_word, skip_phone: cost of a heard word that means nothing: a filler; an
             article; any other word, plus so much per phone.
@@ -53,9 +59,10 @@ class SearchSettings:
 
     word_limit_base: float = 4.0
     word_limit_slope: float = 1.0
-    beam: float = 3.0
+    beam: float = 4.0
     word_beam: float = 1.5
-    drop_word: float = 1.5
+    drop_word: float = 4.0
+    drop_small: float = 2.0
     wildcard: float = 2.0
     wildcard_word: float = 0.3
     skip_filler: float = 0.3
@@ -88,10 +95,14 @@ class Correction:
         places: per word of ``text``, its (start, end) in the text that was heard.
         phones: phones heard.
         skipped: share of the heard phones that were left out with their words.
-        told: heard words left out that belong to people's talk ("I", "they", "if").
-        lost: heard words of the grammar's vocabulary that the sentence has not where they were heard.
-        lost_numbers: the same for number words.
-        dropped: words of the sentence that were not heard at all.
+        skipped_words: heard words left out that are neither fillers nor articles.
+        told: heard words left out that belong to people's talk ("they", "if"), or say who speaks before the
+            command begins ("I", "we").
+        lost_numbers: heard number words that the sentence has not where they were heard.
+        dropped: words of the sentence that were not heard at all, articles excepted.
+        worst: the highest cost per phone of a word of the sentence that was heard as something else.
+        number_cost: the same of its number words alone.
+        end_skipped: the last heard word was left out.
     """
 
     cost: float
@@ -99,21 +110,27 @@ class Correction:
     places: tuple[tuple[int, int], ...]
     phones: int
     skipped: float
+    skipped_words: int
     told: int
-    lost: int
     lost_numbers: int
     dropped: int
+    worst: float
+    number_cost: float
+    end_skipped: bool
 
 
 class PhoneticSearch:
     """Finds the sentences of an acceptor that sound like a text. Not thread-safe.
+
+    Attributes:
+        number_words: words that numbers are said with.
 
     Args:
         acceptor: the word sequences of the grammar.
         lexicon: pronunciations; None compares letters.
         confusions: costs over the phones (or letters).
         manners: which words may be left out for little, and which must not.
-        skip_words: more words that may be left out for little.
+        skip_phrases: more phrases that may be left out for little.
         settings: search limits.
         language: for numbers written in digits.
     """
@@ -125,7 +142,7 @@ class PhoneticSearch:
         confusions: Confusions,
         *,
         manners: Manners | None = None,
-        skip_words: Iterable[str] = (),
+        skip_phrases: Iterable[str] = (),
         settings: SearchSettings | None = None,
         language: str = "en",
     ) -> None:
@@ -134,20 +151,22 @@ class PhoneticSearch:
         self._settings = settings or SearchSettings()
         self._language = language
         self._manners = manners or Manners()
-        self._fillers = self._manners.fillers | frozenset(skip_words)
+        phrases = [tuple(phrase.split()) for phrase in skip_phrases]
+        self._phrases = frozenset(phrase for phrase in phrases if len(phrase) > 1)
+        self._fillers = self._manners.fillers | {phrase[0] for phrase in phrases if len(phrase) == 1}
         self._little = self._fillers | self._manners.small
-        self._talk = self._manners.telling | self._manners.negations | self._manners.speakers
-        self._number_words = _number_words(language)
+        self._talk = self._manners.telling | self._manners.negations
+        self._talk_first = self._talk | self._manners.speakers
+        self.number_words = _number_words(language)
         self._words = acceptor.words
         self._ids = {word: index for index, word in enumerate(acceptor.words)}
+        self._confusions = confusions
         self._symbols: dict[str, tuple[bytes, ...]] = {}
+        self._skip_costs: dict[str, float] = {}
         used = sorted({label for label in acceptor.labels.tolist() if acceptor.words[label] != WILDCARD})
         spelled = [(label, form) for label in used for form in self._variants(acceptor.words[label])]
-        trie = _trie(spelled, len(acceptor.words))
-        drop_word = np.array(
-            [0.0 if word in self._manners.small else self._settings.drop_word for word in acceptor.words],
-            np.float32,
-        )
+        trie = pronunciation_trie(spelled, len(acceptor.words))
+        drop_word = np.array([self._drop_cost(word) for word in acceptor.words], np.float32)
         limits = np.array(
             [
                 self._settings.word_limit_base,
@@ -187,73 +206,110 @@ class PhoneticSearch:
         """The sentences that sound most like the words, the likeliest first."""
         if not heard or len(heard) > MAX_HEARD_WORDS:
             return []
-        words: list[tuple[int, int, int, float]] = []
+        words: list[HeardSpan] = []
         at = 0
-        for word in heard:
-            words.append((at, at + len(word.symbols), self._ids.get(word.text, -1), self._skip_cost(word)))
-            at += len(word.symbols)
-        found = self._aligner.search(b"".join(word.symbols for word in heard), words, n_best)
-        corrections = [self._correction(cost, steps, heard, words) for cost, steps in found]
-        return sorted(corrections, key=lambda correction: correction.cost)
+        idle = self._in_phrases(heard)
+        for index, word in enumerate(heard):
+            end = at + len(word.symbols)
+            known = self._ids.get(word.text, -1)
+            skip = self._settings.skip_filler if index in idle else self._skip_cost(word)
+            words.append((at, end, known, skip, self._lost_cost(word, known)))
+            at = end
+        found = self._aligner.search(b"".join(word.symbols for word in heard), words, n_best=n_best)
+        return [self._correction(cost, steps, heard, words) for cost, steps in found]
 
     def _correction(
         self,
         cost: float,
-        steps: list[tuple[int, int, int]],
+        steps: list[tuple[int, int, int, float]],
         heard: Sequence[HeardWord],
-        words: list[tuple[int, int, int, float]],
+        words: list[HeardSpan],
     ) -> Correction:
         starts = [word[0] for word in words]
-        by_place = {(first, last): index for index, (first, last, _, _) in enumerate(words)}
+        phones = words[-1][1]
         texts: list[str] = []
         places: list[tuple[int, int]] = []
         settled: set[int] = set()
-        skipped = told = dropped = 0
-        count = len(self._words)
-        for word, first, last in steps:
+        skipped = skipped_words = told = dropped = lost_numbers = 0
+        worst = number_cost = 0.0
+        for word, first, last, step_cost in steps:
             if word <= -2:
                 index = -2 - word
+                spoken_word = heard[index].text
                 settled.add(index)
                 skipped += last - first
-                told += heard[index].text in self._talk
+                skipped_words += spoken_word not in self._little
+                told += spoken_word in (self._talk_first if not texts else self._talk)
+                lost_numbers += spoken_word in self.number_words and spoken_word not in self._little
                 continue
-            if word >= count:
-                passed = heard[word - count]
-                settled.add(word - count)
+            if word >= len(self._words):
+                passed = heard[word - len(self._words)]
+                settled.add(word - len(self._words))
                 texts.append(passed.text)
                 places.append((passed.start, passed.end))
                 continue
-            texts.append(self._words[word])
-            dropped += last == first
-            whole = by_place.get((first, last))
-            if whole is not None and words[whole][2] == word:
-                settled.add(whole)
+            meant = self._words[word]
+            texts.append(meant)
             begin = max(0, bisect_right(starts, first) - 1)
             end = max(begin, bisect_right(starts, max(first, last - 1)) - 1)
             places.append((heard[begin].start, heard[end].end))
-        lost = lost_numbers = 0
-        for index, spoken_word in enumerate(heard):
-            if index in settled or words[index][2] < 0 or spoken_word.text in self._little:
+            if step_cost == 0.0:
+                settled.update(range(begin, end + 1))
                 continue
-            if spoken_word.text in self._number_words:
-                lost_numbers += 1
-            else:
-                lost += 1
-        settings = self._settings
-        cost += settings.lost_word * lost + settings.lost_number * lost_numbers
+            if last == first:
+                dropped += meant not in self._manners.small
+            elif meant not in self._little:
+                worst = max(worst, step_cost / len(self._variants(meant)[0]))
+            if meant in self.number_words and meant not in self._little:
+                number_cost = max(number_cost, step_cost / len(self._variants(meant)[0]))
+        lost_numbers += sum(
+            word.text in self.number_words and word.text not in self._little
+            for index, word in enumerate(heard)
+            if index not in settled
+        )
         return Correction(
             cost=cost,
             text=" ".join(texts),
             places=tuple(places),
-            phones=words[-1][1],
-            skipped=skipped / words[-1][1],
+            phones=phones,
+            skipped=skipped / phones,
+            skipped_words=skipped_words,
             told=told,
-            lost=lost,
             lost_numbers=lost_numbers,
             dropped=dropped,
+            worst=worst,
+            number_cost=number_cost,
+            end_skipped=steps[-1][0] <= -2,
         )
 
+    def _in_phrases(self, heard: Sequence[HeardWord]) -> set[int]:
+        """The words that stand in a phrase that may be left out ("i want to")."""
+        inside: set[int] = set()
+        texts = [word.text for word in heard]
+        for phrase in self._phrases:
+            first, length = phrase[0], len(phrase)
+            for index, text in enumerate(texts):
+                if text == first and tuple(texts[index : index + length]) == phrase:
+                    inside.update(range(index, index + length))
+        return inside
+
+    def _drop_cost(self, word: str) -> float:
+        return self._settings.drop_small if word in self._manners.small else self._settings.drop_word
+
+    def _lost_cost(self, word: HeardWord, known: int) -> float:
+        if known < 0 or word.text in self._little:
+            return 0.0
+        return self._settings.lost_number if word.text in self.number_words else self._settings.lost_word
+
     def _skip_cost(self, word: HeardWord) -> float:
+        known = self._skip_costs.get(word.text)
+        if known is None:
+            if len(self._skip_costs) > MAX_REMEMBERED:
+                self._skip_costs.clear()
+            known = self._skip_costs[word.text] = self._cost_of_skipping(word)
+        return known
+
+    def _cost_of_skipping(self, word: HeardWord) -> float:
         settings = self._settings
         if word.text in self._fillers:
             return settings.skip_filler
@@ -263,7 +319,28 @@ class PhoneticSearch:
             return settings.skip_small
         if word.text in self._manners.speakers:
             return settings.skip_speaker
-        return settings.skip_word + settings.skip_phone * len(word.symbols)
+        far = settings.skip_word + settings.skip_phone * len(word.symbols)
+        near = min((self._distance(form, word.symbols) for form in self._courtesies()), default=far)
+        return min(far, settings.skip_filler + near)
+
+    def _courtesies(self) -> list[bytes]:
+        """How the polite words sound: one that was misheard ("plays" for "please") may be left out too."""
+        return [form for word in self._manners.courtesies for form in self._variants(word)[:1]]
+
+    def _distance(self, meant: bytes, heard: bytes) -> float:
+        """Weighted edit distance between two words."""
+        confusions = self._confusions
+        row = [0.0]
+        for phone in heard:
+            row.append(row[-1] + float(confusions.insert[phone]))
+        for phone in meant:
+            drop, swap = float(confusions.drop[phone]), confusions.substitute[phone]
+            before, row[0] = row[0], row[0] + drop
+            for index, other in enumerate(heard, start=1):
+                swapped = before + float(swap[other])
+                before = row[index]
+                row[index] = min(swapped, before + drop, row[index - 1] + float(confusions.insert[other]))
+        return row[-1]
 
     def _variants(self, word: str) -> tuple[bytes, ...]:
         known = self._symbols.get(word)
@@ -293,62 +370,3 @@ def _say(value: float, language: str) -> list[str]:
         return spoken(int(value) if float(value).is_integer() else value, language)[0].split()
     except GrammarError:
         return []
-
-
-def _trie(
-    entries: Iterable[tuple[int, bytes]], n_words: int
-) -> tuple[
-    Uint8Array, Uint8Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Uint8Array
-]:
-    """A trie of pronunciations in preorder, as :class:`Aligner` wants it."""
-    children: list[dict[int, int]] = [{}]
-    words: list[list[int]] = [[]]
-    shortest = np.zeros(n_words, np.uint8)
-    for word, symbols in entries:
-        node = 0
-        for symbol in symbols:
-            after = children[node].get(symbol)
-            if after is None:
-                after = children[node][symbol] = len(children)
-                children.append({})
-                words.append([])
-            node = after
-        if word not in words[node]:
-            words[node].append(word)
-        if not shortest[word] or len(symbols) < shortest[word]:
-            shortest[word] = len(symbols)
-    phone, depth, skip, parent, word_start = [0], [0], [0], [0], [0]
-    word_at: list[int] = []
-    leaves: list[list[int]] = [[] for _ in range(n_words)]
-    stack = [(child, symbol, 1) for symbol, child in sorted(children[0].items(), reverse=True)]
-    open_nodes = [0]
-    while stack:
-        node, symbol, level = stack.pop()
-        while len(open_nodes) > level:
-            skip[open_nodes.pop()] = len(phone)
-        parent.append(open_nodes[-1])
-        open_nodes.append(len(phone))
-        word_start.append(len(word_at))
-        word_at.extend(words[node])
-        for word in words[node]:
-            leaves[word].append(len(phone))
-        phone.append(symbol)
-        depth.append(level)
-        skip.append(0)
-        stack.extend((child, then, level + 1) for then, child in sorted(children[node].items(), reverse=True))
-    for node in open_nodes:
-        skip[node] = len(phone)
-    word_start.append(len(word_at))
-    leaf_start = np.zeros(n_words + 1, np.int32)
-    np.cumsum([len(nodes) for nodes in leaves], out=leaf_start[1:])
-    return (
-        np.array(phone, np.uint8),
-        np.array(depth, np.uint8),
-        np.array(skip, np.int32),
-        np.array(word_start, np.int32),
-        np.array(word_at, np.int32),
-        np.array(parent, np.int32),
-        leaf_start,
-        np.array([node for nodes in leaves for node in nodes], np.int32),
-        shortest,
-    )

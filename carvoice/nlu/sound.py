@@ -25,14 +25,14 @@ class Near:
         reading: intent and slots; its slots are placed in the sentence found.
         slots: the slots placed in the text that was heard.
         evidence: what speaks for and against it.
-        rivals: the next readings that mean something else, nearest first.
+        rivals: the next readings that mean something else, nearest first, and how much further each is.
     """
 
     sentence: str
     reading: Reading
     slots: Mapping[str, Slot]
     evidence: Evidence
-    rivals: tuple[Reading, ...]
+    rivals: tuple[tuple[Reading, float], ...]
 
 
 class SoundParser:
@@ -48,34 +48,46 @@ class SoundParser:
         words = self._search.hear(text)
         best: Reading | None = None
         chosen: Correction | None = None
-        rivals: list[Reading] = []
-        margin = NO_RIVAL
+        rivals: list[tuple[Reading, float]] = []
         for correction in self._search.search(words):
-            if self._changes_meaning(words, correction):
+            if correction.lost_numbers or self._changes_meaning(words, correction):
                 continue
             readings = self._exact.parse(correction.text, known)
             if not readings:
                 continue
             if best is None or chosen is None:
                 best, chosen = readings[0], correction
-            elif not is_same(readings[0], best):
-                if not rivals:
-                    margin = correction.cost - chosen.cost
-                rivals.append(readings[0])
+            elif not any(is_same(readings[0], seen) for seen in (best, *(rival for rival, _ in rivals))):
+                rivals.append((readings[0], correction.cost - chosen.cost))
                 if len(rivals) == MAX_RIVALS:
                     break
         if best is None or chosen is None:
             return None
-        evidence = Evidence(chosen.cost, chosen.phones, margin, chosen.skipped, chosen.told)
+        evidence = Evidence(
+            cost=chosen.cost,
+            phones=chosen.phones,
+            margin=rivals[0][1] if rivals else NO_RIVAL,
+            skipped=chosen.skipped,
+            skipped_words=chosen.skipped_words,
+            told=chosen.told,
+            dropped=chosen.dropped,
+            worst=chosen.worst,
+            number_cost=chosen.number_cost,
+        )
         return Near(chosen.text, best, _placed(best.slots, chosen, text), evidence, tuple(rivals))
 
     def _changes_meaning(self, words: Sequence[HeardWord], correction: Correction) -> bool:
         """Was a word heard, such as "not", without which the sentence is another?"""
         kept = correction.text.split()
-        if words[-1].text in self._manners.small and kept[-1:] != [words[-1].text]:
+        last = words[-1].text
+        if last in self._manners.dangling:
+            if correction.end_skipped or correction.dropped:
+                return True  # cut off: "set the fan speed to"
+            is_number = kept[-1] != last and kept[-1] in self._search.number_words
+            if is_number and kept[-2:-1] and kept[-2] not in self._manners.dangling:
+                return True  # the same, with the "to" taken for a "two"
+        if last in self._manners.small and kept[-1] != last:
             return True  # cut off: "open the"
-        if words[-1].text in self._manners.dangling and correction.dropped:
-            return True  # cut off: "set the fan speed to"
         return any(word.text in self._manners.negations and word.text not in kept for word in words)
 
 

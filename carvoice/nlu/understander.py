@@ -6,6 +6,7 @@ by sound. What none of them explains well enough is rejected.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -111,7 +112,7 @@ class Understander:
             lexicon,
             confusions,
             manners=self._manners,
-            skip_words={word for phrase in automaton.skip_texts() for word in phrase.split()},
+            skip_phrases=automaton.skip_texts(),
             settings=self._settings.search,
             language=automaton.language,
         )
@@ -238,10 +239,11 @@ class Understander:
         if near is None:
             return None
         best = near.reading
-        others = tuple(
-            Interpretation(rival.intent, rival.slots, 0.0, rival.template, text) for rival in near.rivals
-        )
         sure = probability(near.evidence)
+        others = tuple(  # costs are negative log probabilities: so much less likely is each rival
+            Interpretation(rival.intent, rival.slots, sure * math.exp(-margin), rival.template, text)
+            for rival, margin in near.rivals
+        )
         return Interpretation(best.intent, near.slots, sure, best.template, text, None, others)
 
     def _compound_by_sound(self, text: str, known: Mapping[str, Any]) -> list[Interpretation]:

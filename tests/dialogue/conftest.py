@@ -52,6 +52,9 @@ SENTENCES = {
     "set the temperature to twenty one": [reading("ClimateSetTemperature", temperature=21)],
     "make it warmer": [reading("ClimateAdjustTemperature", direction="up")],
     "open the driver window": [reading("WindowOpen", zone="driver")],
+    "set the temperature to fifty": [
+        Interpretation("", {"min": Slot(14), "max": Slot(32)}, 0.0, rejected="out of range")
+    ],
     "open the trunk": [reading("TrunkOpen")],
     "open the door": [reading("DoorOpen", zone="driver")],
     "call anna": [reading("PhoneCall", contact="anna")],

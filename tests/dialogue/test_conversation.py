@@ -49,6 +49,11 @@ def test_more_and_less_repeat_the_last_adjustment(scene) -> None:
     assert scene.say("more") == "I don't know what to change. Say it in full, please."
 
 
+def test_a_number_out_of_range_is_answered_with_the_range(scene) -> None:
+    assert scene.say("set the temperature to fifty") == "I can set that between 14 and 32."
+    assert scene.world.performed == []
+
+
 def test_correction_of_a_number(scene) -> None:
     scene.say("set the temperature to twenty one")
     assert scene.say("no make it twenty three") == "The temperature is set to 23 degrees."

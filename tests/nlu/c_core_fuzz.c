@@ -143,16 +143,19 @@ static void fuzz_align(void) {
     cv_align_graph graph = {STATES, below(STATES), 5, 4, arc_start, arc_word, arc_next, is_final};
     uint8_t heard_phones[60];
     int32_t from[20], to[20], id[20], words = 0, at = 0;
-    float skip_cost[20];
+    float skip_cost[20], lost_cost[20], weight[60];
     while (words < 20 && at < 50 && (at == 0 || below(5))) {
         from[words] = at;
         for (int32_t i = 1 + below(4); i > 0; i--) heard_phones[at++] = (uint8_t)below(4);
         to[words] = at;
         id[words] = below(6) - 1;
         if (id[words] == 4) id[words] = -1;
+        lost_cost[words] = (float)below(3);
         skip_cost[words++] = (float)below(5);
     }
-    cv_align_heard heard = {heard_phones, at, words, from, to, id, skip_cost};
+    for (int32_t i = 0; i < at; i++) weight[i] = 0.5f + (float)below(2);
+    cv_align_heard heard = {heard_phones, weight, at,        words,     from,
+                            to,           id,     skip_cost, lost_cost, below(2) ? 1e9f : (float)below(20)};
     const int32_t max_tokens = 1 + below(3000);
     void *memory = malloc(cv_align_size(STATES, 6, 6, max_tokens));
     cv_align *search = cv_align_init(memory, STATES, 6, 6, max_tokens);

@@ -1,0 +1,129 @@
+"""The search by sound: against a plain oracle, and what it must never do."""
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carvoice.grammar import compile_grammar, parse_grammar
+from carvoice.grammar.lexicon import Lexicon
+from carvoice.nlu import Understander
+from carvoice.nlu.confusion import Confusions
+from carvoice.nlu.phonetic import PhoneticSearch, SearchSettings
+
+ALPHABET = "abcd"
+SENTENCES = [" ".join(words) for words in itertools.product(["abc", "bd", "cab"], ["a", "dd"], ["bad", "cd"])]
+SENTENCES += ["abc", "dab cab"]
+GRAMMAR = "intents:\n" + "\n".join(
+    f"  I{index}: {{data: [{{sentences: ['{sentence}']}}]}}" for index, sentence in enumerate(SENTENCES)
+)
+CONFUSIONS = Confusions.of_letters(ALPHABET)
+UNBOUNDED = SearchSettings(
+    beam=1e6,
+    word_beam=1e6,
+    word_limit_base=1e6,
+    drop_word=2.0,
+    drop_small=2.0,
+    lost_word=0.0,
+    lost_number=0.0,
+)
+SEARCH = PhoneticSearch(
+    compile_grammar(parse_grammar(GRAMMAR)).acceptor(), None, CONFUSIONS, settings=UNBOUNDED
+)
+
+
+def distance(meant, heard):
+    """Plain weighted edit distance (Wagner and Fischer)."""
+    number = {letter: index for index, letter in enumerate(ALPHABET)}
+    row = [0.0]
+    for letter in heard:
+        row.append(row[-1] + float(CONFUSIONS.insert[number[letter]]))
+    for letter in meant:
+        after = [row[0] + float(CONFUSIONS.drop[number[letter]])]
+        for index, other in enumerate(heard):
+            swap = row[index] + float(CONFUSIONS.substitute[number[letter], number[other]])
+            after.append(
+                min(swap, row[index + 1] + float(CONFUSIONS.drop[number[letter]]),
+                    after[-1] + float(CONFUSIONS.insert[number[other]]))
+            )  # fmt: skip
+        row = after
+    return row[-1]
+
+
+def oracle(heard):
+    """The cheapest sentence: each of its words is put for a stretch of the letters, or was not heard."""
+
+    def cost(words, letters):
+        if not words:
+            return 0.0 if not letters else math.inf
+        first = words[0]
+        best = 2.0 + cost(words[1:], letters) if len(first) <= 4 else math.inf
+        for cut in range(1, len(letters) + 1):
+            best = min(best, distance(first, letters[:cut]) + cost(words[1:], letters[cut:]))
+        return best
+
+    return min(cost(sentence.split(), heard) for sentence in SENTENCES)
+
+
+@given(st.text(ALPHABET, min_size=2, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_the_cheapest_sentence_is_the_oracles(heard):
+    (word,) = SEARCH.hear(heard)
+    skip_nothing = type(word)("?", word.symbols, 0, len(heard))
+    found = SEARCH.search([skip_nothing], 8)
+    assert found[0].cost == pytest.approx(oracle(heard), abs=1e-4)
+    assert [item.cost for item in found] == sorted(item.cost for item in found)
+
+
+VOLUME = """
+language: en
+skip_words: [please, i want to]
+lists: {percent: {range: {from: 0, to: 100}}}
+intents:
+  Up: {data: [{sentences: ["turn up the volume"]}]}
+  Down: {data: [{sentences: ["turn down the volume"]}]}
+  Set: {data: [{sentences: ["set the volume to {percent} [percent]", "volume {percent}"]}]}
+  Call: {data: [{sentences: ["call my mother"]}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def volume():
+    return Understander(compile_grammar(parse_grammar(VOLUME)), Lexicon.load())
+
+
+def test_a_word_that_was_not_heard_is_not_guessed_by_its_length(volume):
+    """ "up" is shorter than "down", yet nothing speaks for it: both are given, and neither is done."""
+    near = volume.sound.nearest("turn the volume", {})
+    assert {near.reading.intent, near.rivals[0][0].intent} == {"Up", "Down"}
+    assert near.rivals[0][1] < 0.5
+    assert volume.parse("turn the volume")[0].rejected
+
+
+def test_close_readings_have_close_probabilities(volume):
+    (found,) = volume.parse("turn town the volume")
+    assert found.intent == "Down"
+    assert all(0 <= other.confidence < found.confidence for other in found.alternatives)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["set the volume to", "volume to", "set the volume the", "i just called my mother",
+     "have you called my mother", "he set the volume to twenty", "set the volume fifty five fifty",
+     "set the volumes to three hundred"],
+)  # fmt: skip
+def test_never_done(volume, text):
+    (found,) = volume.parse(text)
+    assert found.rejected or found.confidence < 0.75
+
+
+@pytest.mark.parametrize(
+    ("text", "percent"),
+    [("said the volume too fifty", 50), ("set the volume to fifty plays", 50),
+     ("i want to set the volume to fifty", 50),
+     ("set the volumes to too", 2)],
+)  # fmt: skip
+def test_numbers_that_sound_the_same_are_taken(volume, text, percent):
+    assert volume.parse(text)[0].values == {"percent": percent}
