@@ -1,7 +1,9 @@
 """Is this an open question for us, or cabin talk between people?
 
-The grammar has already refused the words. What is left is mostly chatter, so the gate leans to silence:
-a question or a request for talk has to show itself by its first words. Words are all this room sees;
+The grammar has already refused the words. What is left is mostly chatter, so a question or a request for talk
+has to show itself by its wording. A logistic regression looks at single words, pairs, the opening, the last
+word and hand-written cues (English); English and German are in one model, for nobody says which is spoken.
+Its weights are ``question-gate.tsv``, fitted by ``training/question_gate.py``. Words are all this room sees;
 the dialogue knows better when a wake phrase came first and may then lower the threshold.
 ``bench/llm_gate.py`` measures both error rates.
 """
@@ -10,6 +12,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import pairwise
+
+from carvoice.resources import data_path
 
 _CALL = re.compile(
     r"^(?:(?:hey|hi|ok|okay|so|and|but|well|um|uh|please|now|then|alright|carvoice|assistant|car)[ ,]+)+"
@@ -75,7 +82,30 @@ _CUES = tuple(
         (rf"\b(?:{_PRIVATE})\b", -0.8),
     )
 )
-_BIAS = -1.6
+_LONGEST_OPENING = 3  # words
+_THRESHOLD = 0.8  # fitted as if both kinds were equally frequent; chatter is at least four times as frequent
+
+
+def features(text: str) -> list[str]:
+    """What the gate sees of a sentence; what is there twice counts twice.
+
+    Args:
+        text: recognized words; case and punctuation do not matter.
+    """
+    core = _CALL.sub("", " ".join(re.sub(r"[^\w'? ]+", " ", text.lower()).split()))
+    found = []
+    if polite := _POLITE.match(core):
+        core = core[polite.end() :]
+        found.append("=polite")
+    logit = sum(weight for pattern, weight in _CUES if pattern.search(core))
+    found += ["=cue +"] * max(0, round(logit)) + ["=cue -"] * max(0, round(-logit))
+    spoken = core.replace("?", " ").split()
+    found.append(f"=words {min(len(spoken), 8)}")
+    found += [f"^{' '.join(spoken[:n])}" for n in range(1, min(_LONGEST_OPENING, len(spoken)) + 1)]
+    found += spoken
+    found += [" ".join(pair) for pair in pairwise(spoken)]
+    found += [f"{word}$" for word in spoken[-1:]]
+    return found
 
 
 def question_score(text: str) -> float:
@@ -84,18 +114,17 @@ def question_score(text: str) -> float:
     Args:
         text: recognized words; case and punctuation do not matter.
     """
-    words = " ".join(re.sub(r"[^\w'? ]+", " ", text.lower()).split())
-    core = _CALL.sub("", words)
-    logit = _BIAS
-    if polite := _POLITE.match(core):
-        core = core[polite.end() :]
-        logit += 1.2
-    if len(core.split()) < 2:
-        logit -= 2.0
-    logit += sum(weight for pattern, weight in _CUES if pattern.search(core))
-    return 1.0 / (1.0 + math.exp(-logit))
+    weights = _weights()
+    logit = weights["bias"] + sum(weights.get(feature, 0.0) for feature in features(text))
+    return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, logit))))
 
 
-def looks_like_question(text: str, threshold: float = 0.5) -> bool:
+def looks_like_question(text: str, threshold: float = _THRESHOLD) -> bool:
     """Whether ``text`` is an open question or a request for talk, rather than cabin chatter."""
     return question_score(text) >= threshold
+
+
+@lru_cache(maxsize=1)
+def _weights() -> Mapping[str, float]:
+    lines = data_path("question-gate.tsv").read_text(encoding="utf-8").splitlines()
+    return {name: float(weight) for name, _, weight in (line.rpartition("\t") for line in lines)}

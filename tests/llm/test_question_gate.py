@@ -19,6 +19,9 @@ from carvoice.llm import looks_like_question, question_score
         "hey carvoice who wrote hamlet",
         "is it dangerous to drive with low oil",
         "Could you tell me how far the moon is?",
+        "warum ist der himmel blau",
+        "wie funktioniert eine bremse",
+        "was bedeutet die gelbe warnleuchte",
     ],
 )
 def test_questions(text: str) -> None:
@@ -40,6 +43,9 @@ def test_questions(text: str) -> None:
         "how was your day",
         "because it was raining",
         "oh look at that",
+        "hast du die tür zugemacht",
+        "wann kommst du denn nach hause",
+        "ja genau",
     ],
 )
 def test_chatter(text: str) -> None:
