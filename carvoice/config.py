@@ -102,7 +102,9 @@ class DialogueConfig(Section):
     follow_up_s: float = Field(
         6.0, ge=0, description="Listening goes on this long after a reply, without wake phrase."
     )
-    announce_rejected: bool = Field(False, description="Say so when something was not understood.")
+    announce_rejected: bool = Field(
+        True, description="Say so when something was not understood after an activation; talk is let be."
+    )
 
 
 class TtsConfig(Section):

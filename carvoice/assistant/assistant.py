@@ -16,7 +16,15 @@ from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
 from carvoice.budget import with_stages
 from carvoice.config import Config
-from carvoice.dialogue import Dialogue, DialogueRunner, DialogueSettings, Replies, load_acts, playback_to
+from carvoice.dialogue import (
+    Dialogue,
+    DialogueRunner,
+    DialogueSettings,
+    Replies,
+    load_acts,
+    load_adjustments,
+    playback_to,
+)
 from carvoice.dialogue.events import Activated, Event, Heard, Input, Replied, State, TurnEnded
 from carvoice.errors import CarvoiceError
 from carvoice.llm import Answerer
@@ -93,6 +101,7 @@ class Assistant:
                 state=vehicle.state,
                 replies=replies,
                 acts=load_acts(data_path("grammars", "actions.yaml")),
+                adjustments=load_adjustments(data_path("grammars", "actions.yaml")),
                 answerer=self.answerer,
                 speaker=self.player,
                 settings=self._dialogue_settings(),

@@ -5,6 +5,7 @@ Putting it together::
     dialogue = Dialogue(
         understander=understander, planner=planner, gate=gate, actuator=actuator, state=car_state,
         replies=Replies.load(grammars / "en" / "replies.yaml"), acts=load_acts(grammars / "actions.yaml"),
+        adjustments=load_adjustments(grammars / "actions.yaml"),
         answerer=answerer_or_none, speaker=player_or_none, on_event=show,
     )
     player.on_event = playback_to(dialogue)
@@ -22,7 +23,7 @@ or from a loop that has a clock of its own (a WAV file, a test, ``carvoice say``
 
 from collections.abc import Callable
 
-from carvoice.dialogue.acts import load_acts
+from carvoice.dialogue.acts import load_acts, load_adjustments
 from carvoice.dialogue.events import (
     Acted,
     Activated,
@@ -88,5 +89,6 @@ __all__ = [
     "TurnEnded",
     "Understood",
     "load_acts",
+    "load_adjustments",
     "playback_to",
 ]

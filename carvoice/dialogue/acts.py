@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +34,64 @@ ACTS = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """An intent that changes a signal step by step.
+
+    Attributes:
+        intent: its name.
+        words: "up" and "down" to the value of its slot ``direction``, where these have names of their own.
+    """
+
+    intent: str
+    words: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its directions are no numbers getting larger or smaller: open and close."""
+        return bool(self.words)
+
+
 def load_acts(path: Path) -> dict[str, str]:
     """Read intent → act from the entries of ``actions.yaml`` that have a ``dialogue`` key.
 
     Raises:
         GrammarError: the file cannot be read, or names an act that does not exist.
     """
+    intents = _intents(path)
+    acts = {name: str(entry["dialogue"]) for name, entry in intents.items() if "dialogue" in entry}
+    for name, act in acts.items():
+        if act not in ACTS:
+            raise GrammarError(
+                f"{name}: no dialogue act {act!r}; known: {', '.join(sorted(ACTS))}", path=path
+            )
+    return acts
+
+
+def load_adjustments(path: Path) -> dict[str, Adjustment]:
+    """For each intent that sets a signal, the intent that adjusts it, from ``actions.yaml``.
+
+    Raises:
+        GrammarError: the file cannot be read.
+    """
+    steps = {
+        name: entry["steps"][0] for name, entry in _intents(path).items() if len(entry.get("steps", ())) == 1
+    }
+    by_path = {
+        step["path"]: Adjustment(
+            name, {str(sense): str(word) for word, sense in (step.get("map") or {}).items()}
+        )
+        for name, step in steps.items()
+        if step["kind"] == "adjust"
+    }
+    return {
+        name: by_path[step["path"]]
+        for name, step in steps.items()
+        if step["kind"] == "set" and step["path"] in by_path
+    }
+
+
+def _intents(path: Path) -> dict[str, Any]:
     try:
         table: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -47,10 +101,4 @@ def load_acts(path: Path) -> dict[str, str]:
     intents = table.get("intents") if isinstance(table, dict) else None
     if not isinstance(intents, dict):
         raise GrammarError("there is no table of intents", path=path)
-    acts = {name: str(entry["dialogue"]) for name, entry in intents.items() if "dialogue" in entry}
-    for name, act in acts.items():
-        if act not in ACTS:
-            raise GrammarError(
-                f"{name}: no dialogue act {act!r}; known: {', '.join(sorted(ACTS))}", path=path
-            )
-    return acts
+    return intents

@@ -6,7 +6,7 @@ Nothing here waits for the driver: a command that needs a yes comes back as a qu
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from carvoice.dialogue.events import Acted, Decided, Event
@@ -21,6 +21,7 @@ from carvoice.records import (
     Evidence,
     Interpretation,
     Reply,
+    Value,
     Verdict,
     Zone,
 )
@@ -46,6 +47,12 @@ class Outcome:
     actuations: tuple[Actuation, ...] = ()
     reverse: tuple[Action, ...] = ()
     needs_yes: bool = False
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What the car was asked to change."""
+        done = (actuation.action for actuation in self.actuations)
+        return tuple(action for action in done if action.kind is ActionKind.SET)
 
     @property
     def is_done(self) -> bool:
@@ -150,6 +157,8 @@ class Commander:
         if only_judge:
             return Outcome(Reply("", "silent"), verdicts)
         reverse = self._reverse(actions)
+        if "direction" in interpretation.slots and _values(actions) == _values(reversed(reverse)):
+            return Outcome(Reply(self._replies.system("at_limit"), "refused"), verdicts)
         with trace.span("actuation"):
             actuations = self._act(actions, confirmed, trace.trace_id)
         return Outcome(self._replies.outcome(interpretation, actuations), verdicts, actuations, reverse)
@@ -204,3 +213,8 @@ class Commander:
         else:
             key, default = "not_in_this_car", "This car doesn't have that."
         return Reply(self._replies.system(key, default), "failed")
+
+
+def _values(actions: Iterable[Action]) -> list[tuple[str, Value | None]]:
+    """What is set to what."""
+    return [(action.path, action.value) for action in actions if action.kind is ActionKind.SET]

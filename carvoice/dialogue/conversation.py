@@ -1,58 +1,45 @@
 """What to do about what was said: commands, answers to our questions, references, open questions.
 
 No time and no sound here: :class:`~carvoice.dialogue.machine.Dialogue` owns those. What is pending is
-either a question of ours (yes or no, this or that) or an announced command in its cancel window.
+a question of ours (yes or no, this or that, the rest of a command) or an announced command in its cancel
+window.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
-from carvoice.dialogue import reference
-from carvoice.dialogue.commands import Commander, Outcome
+from carvoice.dialogue.acts import Adjustment
+from carvoice.dialogue.commands import Commander
+from carvoice.dialogue.followups import REFERENCES, FollowUps
 from carvoice.dialogue.memory import Memory
-from carvoice.dialogue.pending import Choice, Command, YesNo
+from carvoice.dialogue.pending import Choice, Command, Missing, YesNo
+from carvoice.dialogue.protocols import Understander
 from carvoice.dialogue.replies import Replies
+from carvoice.dialogue.response import Response
+from carvoice.dialogue.sequence import CommandSequence
 from carvoice.dialogue.settings import DialogueSettings
-from carvoice.records import Actuation, Evidence, Interpretation, Reply, Value, Verdict, Zone
+from carvoice.records import Interpretation, Reply, Zone
 from carvoice.trace import Trace
 
-SILENCE = Reply("", "silent")
 _OUT_OF_RANGE = "out of range"  # a command but for its number
 _ASK_AGAIN = 1  # times a question is repeated when the answer was not understood
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What to do and say now.
-
-    Attributes:
-        reply: what to say; empty text is silence.
-        verdicts: policy decisions taken.
-        actuations: what was done.
-        question: an open question to put to the answerer.
-        to_idle: no follow-up window after the reply.
-        volume_steps: speak louder (or, negative, softer) from now on.
-    """
-
-    reply: Reply = SILENCE
-    verdicts: tuple[Verdict, ...] = ()
-    actuations: tuple[Actuation, ...] = ()
-    question: str = ""
-    to_idle: bool = False
-    volume_steps: int = 0
+_EXPECTS = {YesNo: "confirmation", Choice: "choice", Missing: "slot"}
+_EXAMPLES = 2  # of how a command that was begun could end
 
 
 class Conversation:
     """Decides on each utterance.
 
     Args:
+        understander: reads the rest of a command together with its beginning.
         commander: carries commands out.
         replies: the sentences.
         memory: what is remembered.
         acts: intents that ask nothing of the car, to the act they are ("SystemUndo": "undo").
+        adjustments: intent to the one that changes the same thing step by step.
         settings: thresholds.
         is_question: tells an open question from chatter.
         can_answer: whether there is an answerer for open questions.
@@ -61,16 +48,19 @@ class Conversation:
 
     def __init__(
         self,
+        understander: Understander,
         commander: Commander,
         replies: Replies,
         memory: Memory,
         *,
         acts: Mapping[str, str],
+        adjustments: Mapping[str, Adjustment],
         settings: DialogueSettings,
         is_question: Callable[[str], bool],
         can_answer: bool,
         now: Callable[[], datetime],
     ) -> None:
+        self._understander = understander
         self._commander = commander
         self._replies = replies
         self._memory = memory
@@ -79,17 +69,19 @@ class Conversation:
         self._is_question = is_question
         self._can_answer = can_answer
         self._now = now
-        self._pending: YesNo | Choice | None = None
+        self._commands = CommandSequence(commander, replies, memory, settings)
+        self._follow_ups = FollowUps(commander, memory, adjustments)
+        self._pending: YesNo | Choice | Missing | None = None
         self._announced: Command | None = None
+        self._misses = 0  # utterances in a row that were meant for us and not understood
+        self._helped = False  # the last thing we did was to help
 
     # ---- what is open ------------------------------------------------------------------------------
 
     @property
     def expects(self) -> str:
-        """ "confirmation" or "choice" while a question of ours is open, else ""."""
-        if self._pending is None:
-            return ""
-        return "confirmation" if isinstance(self._pending, YesNo) else "choice"
+        """ "confirmation", "choice" or "slot" while a question of ours is open, else ""."""
+        return "" if self._pending is None else _EXPECTS[type(self._pending)]
 
     @property
     def has_announced(self) -> bool:
@@ -134,6 +126,8 @@ class Conversation:
             trace: of the turn.
             addressed: the talker activated us for it; if not, doubt means silence.
         """
+        if isinstance(self._pending, Missing):
+            interpretations = self._completed(self._pending, text, interpretations)
         # Nobody asked us: asking back about what may have been the radio would be worse than silence.
         commands = tuple(
             reading
@@ -141,11 +135,10 @@ class Conversation:
             if self._is_sure(reading) or (addressed and reading.rejected is None)
         )
         if not commands:
-            if addressed and interpretations and interpretations[0].rejected == _OUT_OF_RANGE:
-                limits = {name: str(value) for name, value in interpretations[0].values.items()}
-                return Response(Reply(self._replies.system("out_of_range", **limits), "rejected"))
-            return self._unmatched(text, trace, addressed)
+            return self._unmatched(text, interpretations, zone, trace, addressed)
+        self._misses = 0
         act = self._acts.get(commands[0].intent)
+        self._helped = self._helped and act == "help"
         if act is not None:
             return self._act(act, commands[0], zone, trace, addressed)
         if (picked := self._pick(commands[0])) is not None:
@@ -177,78 +170,13 @@ class Conversation:
             return Response()
         return self._carry_out(command, trace, is_announced=True)
 
-    # ---- commands ----------------------------------------------------------------------------------
-
     def _carry_out(self, command: Command, trace: Trace, is_announced: bool = False) -> Response:
-        """Do a command and those after it, until one needs an answer or a cancel window."""
-        replies: list[Reply] = []
-        verdicts: list[Verdict] = []
-        actuations: list[Actuation] = []
-        announced = False
-        while True:
-            wait = self._has_window(command) and not is_announced
-            outcome = self._do(command, trace, only_judge=wait)
-            verdicts += outcome.verdicts
-            actuations += outcome.actuations
-            if outcome.needs_yes:
-                self._pending = YesNo(replace(command, confirmed=True), outcome.reply)
-            elif wait and not outcome.reply.text:
-                phrase = self._replies.phrase(command.interpretation)
-                text = self._replies.system("announce", "I'm about to {do}.", do=phrase)
-                outcome = Outcome(Reply(text, "announced"))
-                self._announced = command
-                announced = True
-            replies.append(outcome.reply)
-            if outcome.needs_yes or announced or not command.rest:
-                break
-            command = Command(command.rest[0], command.zone, rest=command.rest[1:])
-            is_announced = False
-        reply = self._join(replies)
-        return Response(reply, tuple(verdicts), tuple(actuations))
+        carried = self._commands.carry_out(command, trace, is_announced=is_announced)
+        self._pending = carried.pending or self._pending
+        self._announced = carried.announced or self._announced
+        return carried.response
 
-    def _has_window(self, command: Command) -> bool:
-        settings = self._settings
-        is_hard = command.interpretation.intent in settings.hard_to_undo
-        return is_hard and settings.cancel_window_s > 0 and not command.confirmed and not command.is_undo
-
-    def _do(self, command: Command, trace: Trace, only_judge: bool) -> Outcome:
-        reading, zone, confirmed = command.interpretation, command.zone, command.confirmed
-        if command.actions is None:
-            outcome = self._commander.carry_out(
-                reading, zone, trace, confirmed=confirmed, only_judge=only_judge
-            )
-        else:
-            outcome = self._commander.perform(reading, command.actions, trace, confirmed=confirmed)
-        if outcome.is_done:
-            if command.is_undo:
-                self._memory.undone()
-                if outcome.reply.evidence is Evidence.ACTUATED:
-                    reply = replace(outcome.reply, text=self._replies.system("undone"))
-                    outcome = replace(outcome, reply=reply)
-            else:
-                self._memory.did(reading, zone, outcome.reverse)
-        return outcome
-
-    def _join(self, replies: Sequence[Reply]) -> Reply:
-        """One reply for several commands; what went wrong comes last, a question at the very end."""
-        spoken = [reply for reply in replies if reply.text]
-        if len(spoken) <= 1:
-            return spoken[0] if spoken else replies[-1]
-        good = [reply for reply in spoken if reply.kind in ("done", "sent", "answer")]
-        bad = [
-            reply for reply in spoken if reply.kind not in ("done", "sent", "answer", "question", "announced")
-        ]
-        text = " ".join(reply.text for reply in good)
-        if bad and good:
-            problem = " ".join(reply.text for reply in bad)
-            text = self._replies.system("partly", "{done} But: {problem}", done=text, problem=problem)
-        elif bad:
-            text = " ".join(reply.text for reply in bad)
-        last = spoken[-1]
-        if last.kind in ("question", "announced"):
-            text = f"{text} {last.text}".strip()
-            return replace(last, text=text)
-        return replace(bad[-1] if bad else last, text=text)
+    # ---- doubt -------------------------------------------------------------------------------------
 
     def _doubt(self, command: Interpretation, zone: Zone) -> YesNo | Choice | None:
         """Ask back when another reading is close or this one is not sure."""
@@ -274,19 +202,33 @@ class Conversation:
         if not isinstance(pending, Choice):
             return None
         for option in (pending.first, pending.second):
-            reading = option.interpretation
-            if (reading.intent, reading.values) == (command.intent, command.values):
+            offered = option.interpretation
+            if (offered.intent, offered.values) == (command.intent, command.values):
                 self._pending = None
                 return option
         return None
 
     # ---- words that are no command -----------------------------------------------------------------
 
-    def _unmatched(self, text: str, trace: Trace, addressed: bool) -> Response:
+    def _unmatched(
+        self,
+        text: str,
+        interpretations: Sequence[Interpretation],
+        zone: Zone,
+        trace: Trace,
+        addressed: bool,
+    ) -> Response:
         pending = self._pending
+        best = interpretations[0] if interpretations else None
+        self._helped = False
         if isinstance(pending, Choice) and (option := pending.chosen(text)) is not None:
             self._pending = None
             return self._carry_out(option, trace)
+        if best is not None and best.rejected == _OUT_OF_RANGE and (addressed or pending is not None):
+            limits = {name: str(value) for name, value in best.values.items()}
+            return Response(Reply(self._replies.system("out_of_range", **limits), "rejected"))
+        if pending is None and self._announced is None and (asked := self._ask_for_rest(text, addressed)):
+            return asked
         if self._is_question(text):
             self._pending = None
             if self._can_answer:
@@ -300,18 +242,78 @@ class Conversation:
             return Response(reply)
         if pending is not None:
             return self._ask_again(pending)
+        if addressed and best is not None and (doubt := self._half_heard(best, zone)) is not None:
+            self._pending = doubt
+            return Response(doubt.reply)
         if addressed and self._settings.reject_aloud:
-            return Response(Reply(self._replies.system("rejected"), "rejected"))
+            self._misses += 1
+            key = "rejected" if self._misses == 1 else "rejected_again"
+            return Response(Reply(self._replies.system(key), "rejected"))
         return Response(Reply(self._replies.system("not_for_me"), "rejected"))
 
-    def _ask_again(self, pending: YesNo | Choice) -> Response:
+    def _half_heard(self, rejected: Interpretation, zone: Zone) -> YesNo | Choice | None:
+        """The reading that was thrown away for its low probability, as a question."""
+        best = next(iter(rejected.alternatives), None)
+        if len(rejected.alternatives) != 1 or best is None or best.intent in self._acts:
+            return None
+        return self._doubt(best, zone) if best.confidence >= self._settings.guess_from else None
+
+    def _ask_again(self, pending: YesNo | Choice | Missing) -> Response:
         if pending.asked >= _ASK_AGAIN:
             return self.time_out()
         self._pending = replace(pending, asked=pending.asked + 1)
-        if isinstance(pending, Choice):
+        if not isinstance(pending, YesNo):
             return Response(pending.reply)
         text = self._replies.system("confirm_again")
         return Response(Reply(text, "question", None, "confirmation"))
+
+    # ---- half a command ----------------------------------------------------------------------------
+
+    def _ask_for_rest(self, text: str, addressed: bool) -> Response | None:
+        """Ask for what is missing when the words are the beginning of a command.
+
+        In talk that nobody addressed to us only what is plainly half a command counts.
+        """
+        words = len(text.split())
+        if words < (1 if addressed else 3):
+            return None
+        endings = self._understander.completions(text)
+        lacking = [
+            ending for ending in endings if any(slot.start >= len(text) for slot in ending.slots.values())
+        ]
+        asked = [(self._replies.ask(ending), ending) for ending in lacking]
+        question = next((ask for ask, _ in asked if ask), "")
+        if not question and (not addressed or not endings or words < 2):
+            return None
+        if not question:
+            examples = list({ending.intent: ending.text for ending in reversed(endings)}.values())
+            question = self._replies.system(
+                "missing",
+                words=f"{text[:1].upper()}{text[1:]}",
+                example=f" {self._replies.system('or')} ".join(examples[::-1][:_EXAMPLES]),
+            )
+        heads = (ending.text[: slot.start].strip() for ending in lacking for slot in ending.slots.values())
+        reply = Reply(question, "question", None, "slot")
+        self._pending = Missing(
+            text, tuple(dict.fromkeys(head for head in heads if len(head) > len(text))), reply
+        )
+        return Response(reply)
+
+    def _completed(
+        self, missing: Missing, text: str, said: tuple[Interpretation, ...]
+    ) -> tuple[Interpretation, ...]:
+        """The command that the answer completes; what was said by itself if it completes none."""
+        if said and self._is_sure(said[0]) and said[0].intent not in self._acts:
+            return said
+        refused = said
+        for whole in missing.joined(text):
+            found = self._understander.parse(whole)
+            if found and self._is_sure(found[0]) and found[0].intent not in self._acts:
+                self._pending = None
+                return found
+            if found and found[0].rejected == _OUT_OF_RANGE:
+                refused = found
+        return refused
 
     # ---- dialogue acts -----------------------------------------------------------------------------
 
@@ -328,10 +330,10 @@ class Conversation:
             text = self._memory.last_said or self._replies.system("nothing_to_repeat")
             return Response(Reply(text, "repeat", None, self.expects))
         if act == "help":
-            return self._help()
+            return self._help(zone)
         if act == "undo":
             return self._undo(zone, trace)
-        if act in ("more", "less", "other_zone", "other_value", "other_state"):
+        if act in REFERENCES:
             return self._refer(act, said, zone, trace)
         if act == "voice_volume":
             steps = -1 if said.values.get("direction") == "down" else 1
@@ -343,7 +345,7 @@ class Conversation:
         if isinstance(pending, YesNo):
             self._pending = None
             return self._carry_out(pending.command, trace)
-        if isinstance(pending, Choice):
+        if pending is not None:
             return self._ask_again(pending)
         if self._announced is not None:
             return self.act_announced(trace)
@@ -358,71 +360,66 @@ class Conversation:
         text = self._replies.system("nothing_to_confirm") if addressed else ""
         return Response(Reply(text, "rejected"))
 
-    def _help(self) -> Response:
+    def _help(self, zone: Zone) -> Response:
+        """What can be said now: answers to our question, what can follow the last command, or anything."""
+        first = not self._helped
+        self._helped = True
         if self._pending is not None:
             text = self._pending.reply.text
             if isinstance(self._pending, YesNo):
                 text += " " + self._replies.system("confirm_again")
             return Response(replace(self._pending.reply, text=text))
+        if self._announced is not None:
+            phrase = self._replies.phrase(self._announced.interpretation)
+            return Response(Reply(self._replies.system("help_announced", do=phrase), "announced"))
+        last = self._memory.last
+        if first and last is not None and (possible := self._follow_ups.possible(last, zone)):
+            return Response(Reply(self._replies.follow_ups(possible), "help"))
         return Response(Reply(self._replies.act("help"), "help"))
 
     def _undo(self, zone: Zone, trace: Trace) -> Response:
         if self._announced is not None:
             return self._no(addressed=True)
+        self._pending = None
+        taken_back = self._take_back(zone)
+        if taken_back is None:
+            return Response(Reply(self._replies.system("nothing_to_undo"), "rejected"))
+        return self._carry_out(taken_back, trace)
+
+    def _take_back(self, zone: Zone) -> Command | None:
+        """The command that undoes the last one, if that can be undone."""
         last = self._memory.last
         if last is None or not last.reverse:
-            return Response(Reply(self._replies.system("nothing_to_undo"), "rejected"))
-        self.drop()
+            return None
         phrase = self._replies.system("put_back", "put it back")
         reading = replace(last.interpretation, intent="", text=phrase, slots={}, alternatives=())
-        return self._carry_out(Command(reading, zone, last.reverse, is_undo=True), trace)
+        return Command(reading, zone, last.reverse, is_undo=True)
 
     def _refer(self, act: str, said: Interpretation, zone: Zone, trace: Trace) -> Response:
         """A command that is the last (or the pending) one with something changed."""
-        if self._pending is not None:
+        last = None
+        if isinstance(self._pending, (YesNo, Choice)):
             pending = self._pending
             base = (pending.command if isinstance(pending, YesNo) else pending.first).interpretation
         elif self._announced is not None:
             base = self._announced.interpretation
-        elif self._memory.last is not None:
-            base = self._memory.last.interpretation
+        elif (last := self._memory.last) is not None:
+            base = last.interpretation
         else:
             return Response(Reply(self._replies.system("nothing_to_continue"), "rejected"))
-        meant = self._changed(act, base, said.values, zone)
-        if meant is None and act == "other_value" and (command := self._with_value(base, said, zone)):
-            return self._carry_out(command, trace)
-        if meant is None:
+        command = self._follow_ups.meant(act, base, said, zone)
+        if command is None:
             return Response(Reply(self._replies.system("nothing_to_continue"), "rejected"))
         self.drop()
-        return self._carry_out(Command(replace(meant, text=said.text), zone), trace)
-
-    def _changed(
-        self, act: str, base: Interpretation, values: Mapping[str, Value], zone: Zone
-    ) -> Interpretation | None:
-        if act == "more":
-            return reference.more(base, values.get("size"))
-        if act == "less":
-            return reference.less(base, values.get("size"))
-        if act == "other_value":
-            return reference.with_value(base, values["value"]) if "value" in values else None
-        if act == "other_state":
-            return reference.with_state(base, values["state"]) if "state" in values else None
-        return self._elsewhere(base, values.get("zone", "other"), zone)
-
-    def _with_value(self, base: Interpretation, said: Interpretation, zone: Zone) -> Command | None:
-        """The last adjustment made absolute."""
-        last = self._memory.last
-        if last is None or last.interpretation is not base or "value" not in said.values:
-            return None
-        actions = last.with_value(said.values["value"])
-        return Command(base, zone, actions) if actions else None
-
-    def _elsewhere(self, base: Interpretation, place: Value, zone: Zone) -> Interpretation | None:
-        """The command for another place, or its other reading; None if it has no places."""
-        if place == "other" and "zone" not in base.slots and (other := reference.other_reading(base)):
-            return other
-        meant = reference.for_zone(base, place)
-        return meant if self._commander.reaches_elsewhere(base, meant, zone) else None
+        # "No, the other one": the first was wrong and goes back to how it was.
+        wrong = self._take_back(zone) if last is not None and said.values.get("instead") else None
+        if wrong is None:
+            return self._carry_out(command, trace)
+        back = self._carry_out(wrong, trace)
+        then = self._carry_out(command, trace)
+        return replace(
+            then, verdicts=back.verdicts + then.verdicts, actuations=back.actuations + then.actuations
+        )
 
     def _moment(self) -> dict[str, str]:
         now = self._now()

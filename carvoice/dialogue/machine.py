@@ -17,15 +17,17 @@ from datetime import datetime
 from typing import Any
 
 from carvoice.dialogue import events as ev
+from carvoice.dialogue.acts import Adjustment
 from carvoice.dialogue.answering import AnswerRun, Questions
 from carvoice.dialogue.attention import Attention
 from carvoice.dialogue.commands import Commander
-from carvoice.dialogue.conversation import Conversation, Response
+from carvoice.dialogue.conversation import Conversation
 from carvoice.dialogue.deadlines import Deadlines
 from carvoice.dialogue.events import Event, Heard, Input, State
 from carvoice.dialogue.memory import Memory
 from carvoice.dialogue.protocols import Actuator, CarState, Gate, Planner, Speaker, Understander
 from carvoice.dialogue.replies import Replies
+from carvoice.dialogue.response import Response
 from carvoice.dialogue.settings import DialogueSettings
 from carvoice.dialogue.speech import Speech
 from carvoice.dialogue.turn import TurnDraft
@@ -51,6 +53,8 @@ class Dialogue:
         replies: the sentences.
         acts: intents of the dialogue itself, e.g. ``{"SystemYes": "yes"}``; see
             :func:`carvoice.dialogue.load_acts`.
+        adjustments: intent to the one that changes the same thing step by step; see
+            :func:`carvoice.dialogue.load_adjustments`. None knows none.
         answerer: for open questions; None says that there is none.
         speaker: says replies; None for text only.
         settings: patience and thresholds.
@@ -73,6 +77,7 @@ class Dialogue:
         state: CarState,
         replies: Replies,
         acts: Mapping[str, str],
+        adjustments: Mapping[str, Adjustment] | None = None,
         answerer: Answerer | None = None,
         speaker: Speaker | None = None,
         settings: DialogueSettings | None = None,
@@ -108,10 +113,12 @@ class Dialogue:
         self._questions = Questions(answerer, self._deadlines, settings, self.post, start_answer)
         self._memory = Memory(settings.undo_steps, settings.exchanges)
         self._conversation = Conversation(
+            understander,
             Commander(planner, gate, actuator, state, replies=replies, emit=self._emit, clock=car_clock),
             replies,
             self._memory,
             acts=acts,
+            adjustments=adjustments or {},
             settings=settings,
             is_question=is_question,
             can_answer=answerer is not None,
@@ -129,7 +136,7 @@ class Dialogue:
 
     @property
     def expects(self) -> str:
-        """ "confirmation", "choice" or "": what the assistant waits to hear."""
+        """ "confirmation", "choice", "slot" or "": what the assistant waits to hear."""
         return self._conversation.expects
 
     @property
@@ -312,6 +319,8 @@ class Dialogue:
             self._turn.take(response)
         self._speech.change_volume(response.volume_steps)
         self._goes_idle = response.to_idle
+        if response.reply.kind == "announced":
+            self._deadlines.drop("act")  # the cancel window begins when this has been said
         if response.question:
             self._ask(response.question)
         else:

@@ -18,11 +18,21 @@ _GRADUAL = ("Open", "Close")  # intents with an end position that also have posi
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A command that was carried out, and the actions that would take it back (none if unknown)."""
+    """A command that was carried out: what was done, and what would take it back (none if unknown)."""
 
     interpretation: Interpretation
     zone: Zone
     reverse: tuple[Action, ...] = ()
+    actions: tuple[Action, ...] = ()
+
+    @property
+    def has_lowered(self) -> bool:
+        """Whether it made a number smaller."""
+        if not self.reverse or not self.actions:
+            return False
+        before, after = self.reverse[-1].value, self.actions[0].value
+        is_number = isinstance(before, (int, float)) and isinstance(after, (int, float))
+        return is_number and after < before  # type: ignore[operator]
 
     def with_value(self, value: Value) -> tuple[Action, ...]:
         """Actions that set what was adjusted, opened or closed to a number; () if it was nothing of the kind.
@@ -64,9 +74,15 @@ class Memory:
         """Earlier questions and answers, oldest first."""
         return tuple(self._exchanges)
 
-    def did(self, interpretation: Interpretation, zone: Zone, reverse: Sequence[Action]) -> None:
+    def did(
+        self,
+        interpretation: Interpretation,
+        zone: Zone,
+        reverse: Sequence[Action],
+        actions: Sequence[Action] = (),
+    ) -> None:
         """A command was carried out."""
-        self._done.append(Done(interpretation, zone, tuple(reverse)))
+        self._done.append(Done(interpretation, zone, tuple(reverse), tuple(actions)))
 
     def undone(self) -> None:
         """The last command was taken back."""

@@ -59,3 +59,23 @@ class Choice:
         if for_first == for_second:
             return None
         return self.first if for_first > for_second else self.second
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """We asked for the rest of a command that was begun.
+
+    Attributes:
+        text: what was said.
+        heads: the same with the words that lead to what is missing ("set the temperature to").
+        reply: how we asked.
+    """
+
+    text: str
+    heads: tuple[str, ...]
+    reply: Reply
+    asked: int = 0
+
+    def joined(self, answer: str) -> tuple[str, ...]:
+        """The whole commands that an answer may make."""
+        return tuple(dict.fromkeys(f"{head} {answer}" for head in (*self.heads, self.text)))

@@ -14,6 +14,10 @@ class Understander(Protocol):
         """One interpretation per command; a single rejected one if there is none."""
         ...
 
+    def completions(self, text: str) -> tuple[Interpretation, ...]:
+        """Commands that begin with these words, the shortest first."""
+        ...
+
 
 class Reading(Protocol):
     """A value of the car and how old it is."""

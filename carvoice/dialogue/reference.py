@@ -49,6 +49,15 @@ def less(last: Interpretation, size: Value | None = None) -> Interpretation | No
     return replace(again, slots={**again.slots, "direction": Slot(opposite)})
 
 
+def stepping(last: Interpretation, intent: str, direction: str, size: Value | None = None) -> Interpretation:
+    """A step by another intent, in the place of the last command."""
+    slots = {name: slot for name, slot in last.slots.items() if name == "zone"}
+    slots["direction"] = Slot(direction)
+    if size is not None:
+        slots["size"] = Slot(size)
+    return replace(last, intent=intent, slots=slots, alternatives=())
+
+
 def for_zone(last: Interpretation, zone: Value) -> Interpretation:
     """The last command for another place; ``other`` is the counterpart of the last one's."""
     if zone == "other":

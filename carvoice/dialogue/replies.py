@@ -123,6 +123,19 @@ class Replies:
         phrase = str(entry.get("do") or interpretation.text or interpretation.intent)
         return phrase.format_map(self._words(interpretation))
 
+    def ask(self, interpretation: Interpretation) -> str:
+        """The question for what this command lacks, "" when the file has none for its intent."""
+        return str(self._table["intents"].get(interpretation.intent, {}).get("ask", ""))
+
+    def follow_ups(self, acts: Sequence[str]) -> str:
+        """What can be said after a command, from the table ``follow_ups``."""
+        table = self._table.get("follow_ups") or {}
+        phrases = [str(table[act]) for act in acts if act in table]
+        last = f" {self.system('or')} ".join(
+            part for part in (", ".join(phrases[:-1]), *phrases[-1:]) if part
+        )
+        return self.system("help_follow_ups", phrases=last) if phrases else self.act("help")
+
     def denied(self, interpretation: Interpretation, reason: str) -> Reply:
         """The policy said no. A reason that says "I can't" itself is said alone."""
         opening, found, _ = str(self._table["evidence"].get("denied", "")).partition("{do}")

@@ -47,6 +47,8 @@ class DialogueSettings:
         answer_s: longest wait for a whole answer.
         ask_below: readings less probable than this are asked back ("Did you mean ...?") when the talker
             activated us, and ignored otherwise.
+        guess_from: a sentence of so probable a reading is asked back although it was too doubtful to be a
+            command ("Did you mean ...?"), when the talker activated us.
         ask_within: a second reading this close to the first in probability is offered as a choice.
         reject_aloud: answer what was not understood after an activation; open-microphone talk and chatter
             in the follow-up window are always met with silence.
@@ -72,6 +74,7 @@ class DialogueSettings:
     thinking_s: float = 2.0
     answer_s: float = 30.0
     ask_below: float = 0.6
+    guess_from: float = 0.4
     ask_within: float = 0.15
     reject_aloud: bool = True
     back_channels: frozenset[str] = BACK_CHANNELS

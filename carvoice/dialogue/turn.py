@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from carvoice.dialogue.conversation import SILENCE, Response
 from carvoice.dialogue.events import Heard
+from carvoice.dialogue.response import SILENCE, Response
 from carvoice.records import Actuation, AnswerRecord, Interpretation, Reply, Turn, Verdict
 from carvoice.trace import Clock, Trace
 

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from carvoice.grammar.acceptor import WordAcceptor
 from carvoice.grammar.automaton import Automaton
 from carvoice.nlu.amount import amounts, in_digits, place_in_words
+from carvoice.nlu.completion import Completions
 from carvoice.nlu.confidence import probability
 from carvoice.nlu.confusion import Confusions
 from carvoice.nlu.exact import ExactParser, Reading
@@ -97,18 +99,23 @@ class Understander:
         lexicon = self._lexicon
         self.exact = ExactParser(automaton)
         self.sound: SoundParser | None = None
+        self._completions: Completions | None = None
         if self._settings.near_misses:
-            search = self._make_search(automaton, lexicon)
+            acceptor = automaton.acceptor(self._settings.max_list_values)
+            self._completions = Completions(acceptor)
+            search = self._make_search(automaton, acceptor, lexicon)
             self.sound = SoundParser(search, self.exact, self._manners)
 
-    def _make_search(self, automaton: Automaton, lexicon: Pronouncer | None) -> PhoneticSearch:
+    def _make_search(
+        self, automaton: Automaton, acceptor: WordAcceptor, lexicon: Pronouncer | None
+    ) -> PhoneticSearch:
         table = data_path(f"confusions-{automaton.language.split('-')[0]}.tsv")
         if lexicon is not None and table.exists():
             confusions = Confusions.load(table)
         else:
             lexicon, confusions = None, Confusions.of_letters(LETTERS)
         return PhoneticSearch(
-            automaton.acceptor(self._settings.max_list_values),
+            acceptor,
             lexicon,
             confusions,
             manners=self._manners,
@@ -134,6 +141,22 @@ class Understander:
     def prefix(self, text: str) -> PrefixState:
         """What the words so far are to the grammar: may they become a sentence, are they one?"""
         return self.exact.prefix(text)
+
+    def completions(self, text: str, at_most: int = 12) -> tuple[Interpretation, ...]:
+        """Commands that begin with these words, the shortest first; () when nothing is missing or can follow.
+
+        A slot that lies behind the end of ``text`` is what is missing.
+        """
+        if self._completions is None:
+            return ()
+        found: list[Interpretation] = []
+        for sentence in self._completions.of(text.split()):
+            readings = self.exact.parse(sentence)
+            if readings:
+                found.append(_interpretation(readings, sentence, self._settings.exact_confidence))
+            if len(found) == at_most:
+                break
+        return tuple(found)
 
     def _understand(self, heard: Hypothesis, known: Mapping[str, Any]) -> list[Interpretation]:
         sure = self._settings.exact_confidence

@@ -21,6 +21,7 @@ from carvoice.dialogue import (
     StateChanged,
     TurnEnded,
     load_acts,
+    load_adjustments,
 )
 from carvoice.errors import CarError
 from carvoice.llm.answer import AnswerContext
@@ -41,6 +42,7 @@ from carvoice.records import (
 GRAMMARS = Path(__file__).parents[2] / "grammars"
 REPLIES = Replies.load(GRAMMARS / "en" / "replies.yaml")
 ACTS = load_acts(GRAMMARS / "actions.yaml")
+ADJUSTMENTS = load_adjustments(GRAMMARS / "actions.yaml")
 REJECTED = Interpretation("", confidence=0.0, rejected="out of domain")
 
 
@@ -50,6 +52,12 @@ def reading(intent: str, confidence: float = 1.0, **slots) -> Interpretation:
 
 SENTENCES = {
     "set the temperature to twenty one": [reading("ClimateSetTemperature", temperature=21)],
+    "set the temperature to twenty": [
+        replace(reading("ClimateSetTemperature"), slots={"temperature": Slot(20, "twenty", start=23, end=29)})
+    ],
+    "set the temperature to two hundred": [
+        Interpretation("", {"min": Slot(16), "max": Slot(28)}, 0.0, rejected="out of range")
+    ],
     "make it warmer": [reading("ClimateAdjustTemperature", direction="up")],
     "open the driver window": [reading("WindowOpen", zone="driver")],
     "set the temperature to fifty": [
@@ -89,6 +97,12 @@ SENTENCES = {
     "more": [reading("ContextMore")],
     "less": [reading("ContextLess")],
     "the other one": [reading("ContextZone", zone="other")],
+    "no the other one": [reading("ContextZone", zone="other", instead=True)],
+    "a bit more": [reading("ContextMore", size="little")],
+    "close the driver window": [reading("WindowClose", zone="driver")],
+    "open that thing": [
+        replace(REJECTED, rejected="low confidence", alternatives=(reading("SunroofOpen", 0.5),))
+    ],
     "no make it twenty three": [reading("ContextValue", value=23)],
     "what time is it": [reading("QueryTime")],
 }
@@ -130,6 +144,13 @@ class World:
         text = heard if isinstance(heard, str) else heard.text
         return tuple(replace(part, text=text) for part in SENTENCES.get(text, [replace(REJECTED, text=text)]))
 
+    def completions(self, text):
+        return tuple(
+            replace(parts[0], text=sentence)
+            for sentence, parts in SENTENCES.items()
+            if sentence.startswith(f"{text} ") and len(parts) == 1
+        )
+
     # planner
     def plan(self, interpretation, state, zone=Zone.UNKNOWN, source="grammar") -> tuple[Action, ...]:
         slots = interpretation.values
@@ -143,8 +164,12 @@ class World:
         if intent == "ClimateAdjustTemperature":
             step = 1 if slots["direction"] == "up" else -1
             return (act(_CLIMATE, self.values[_CLIMATE] + step),)
-        if intent == "WindowOpen":
-            return (act(f"Window.{slots['zone']}", 100),)
+        if intent in ("WindowOpen", "WindowClose"):
+            return (act(f"Window.{slots['zone']}", 100 if intent == "WindowOpen" else 0),)
+        if intent == "WindowAdjust":
+            path = f"Window.{slots['zone']}"
+            step = 20 if slots["direction"] == "open" else -20
+            return (act(path, min(100, max(0, self.values[path] + step))),)
         if intent == "DoorOpen":
             return (act("Door.Row1.DriverSide", True),)
         if intent == "PhoneCall":
@@ -313,6 +338,7 @@ class Scene:
             state=self.world,
             replies=REPLIES,
             acts=ACTS,
+            adjustments=ADJUSTMENTS,
             answerer=self.answers,
             speaker=self.speaker,
             settings=settings,

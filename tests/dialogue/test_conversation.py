@@ -1,5 +1,7 @@
 """References to what was said before, doubts, compounds, and what is hard to undo."""
 
+from dataclasses import replace
+
 import pytest
 
 from carvoice.dialogue import Activated, Cancelled, DialogueSettings, SpeechBegan, State
@@ -46,6 +48,9 @@ def test_more_and_less_repeat_the_last_adjustment(scene) -> None:
     assert scene.say("more") == "The temperature is now 22 degrees."
     assert scene.say("less") == "The temperature is now 21 degrees."
     scene.say("open the driver window")
+    assert scene.say("more") == "That's as far as it goes."
+    scene.say("open the trunk")
+    scene.say("yes")
     assert scene.say("more") == "I don't know what to change. Say it in full, please."
 
 
@@ -303,3 +308,101 @@ def test_speak_up(scene) -> None:
     for _ in range(10):
         scene.say("speak up")
     assert scene.speaker.volume == 2.0
+
+
+def test_half_a_command_is_completed_by_the_answer(scene) -> None:
+    assert scene.say("set the temperature") == "To how many degrees?"
+    assert scene.dialogue.expects == "slot"
+    assert scene.say("twenty one") == "The temperature is set to 21 degrees."
+    assert scene.dialogue.expects == ""
+
+
+def test_the_answer_may_bring_its_own_preposition(scene) -> None:
+    scene.say("set the temperature")
+    assert scene.say("to twenty one") == "The temperature is set to 21 degrees."
+
+
+def test_an_answer_out_of_range_names_the_range_and_the_question_stays(scene) -> None:
+    scene.say("set the temperature")
+    assert scene.say("two hundred") == "I can set that between 16 and 28."
+    assert scene.say("twenty one") == "The temperature is set to 21 degrees."
+
+
+def test_a_question_for_the_rest_is_dropped_by_a_new_command_a_no_and_a_second_miss(scene) -> None:
+    for answer in ("open the driver window", "cancel"):
+        scene.say("set the temperature")
+        scene.say(answer)
+        assert scene.dialogue.expects == ""
+    scene.say("set the temperature")
+    scene.say("bananas")
+    assert scene.say("bananas") == "I'll leave it as it is."
+    assert [path for path, _, _ in scene.world.performed] == ["Window.driver"]
+
+
+def test_the_beginning_of_many_commands_is_answered_with_examples(scene) -> None:
+    said = scene.say("open the driver")
+    assert said.startswith("Open the driver what? Say, for example: open the driver window")
+    scene.say("window")
+    assert scene.world.performed == [("Window.driver", 100, False)]
+
+
+def test_talk_of_others_that_begins_like_a_command_is_let_be(scene) -> None:
+    scene.say("make it warmer")
+    assert scene.say("open the") == ""  # in the follow-up window nobody asked us
+
+
+def test_a_bit_more_goes_on_from_an_absolute_command(scene) -> None:
+    scene.say("set the temperature to twenty one")
+    assert scene.say("a bit more") == "The temperature is now 22 degrees."
+    assert scene.say("less") == "The temperature is now 21 degrees."
+
+
+def test_more_of_closing_closes(scene) -> None:
+    scene.world.values["Window.driver"] = 60
+    scene.world.plan = shut_half(scene.world.plan)
+    scene.say("close the driver window")
+    scene.say("more")
+    assert [value for _, value, _ in scene.world.performed] == [30, 10]
+
+
+def shut_half(plan):
+    def planned(interpretation, *rest):
+        actions = plan(interpretation, *rest)
+        is_close = interpretation.intent == "WindowClose"
+        return tuple(replace(action, value=30) for action in actions) if is_close else actions
+
+    return planned
+
+
+def test_no_the_other_one_takes_the_first_back(scene) -> None:
+    scene.say("open the driver window")
+    scene.say("no the other one")
+    assert scene.world.values["Window.driver"] == 0
+    assert scene.world.values["Window.passenger"] == 100
+
+
+def test_a_reading_too_doubtful_to_act_on_is_asked_back_when_we_were_addressed(scene) -> None:
+    assert scene.say("open that thing") == "Did you mean, open the sunroof?"
+    scene.say("yes")
+    assert scene.world.performed == [("Sunroof", 100, False)]
+    scene.wait(20)
+
+
+def test_what_is_not_understood_twice_is_answered_with_an_example(scene) -> None:
+    scene.post(Activated())
+    assert scene.say("bananas") == "Sorry, I didn't get that."
+    scene.post(Activated())
+    assert scene.say("bananas").startswith("I still didn't get it. You can say:")
+
+
+def test_help_tells_what_can_follow_and_then_what_can_be_said_at_all(scene) -> None:
+    scene.say("set the temperature to twenty one")
+    assert scene.say("help") == (
+        "You can say: a bit more, or less, make it another number or undo that. Say help again for more."
+    )
+    assert scene.say("help").startswith("You can change the climate")
+    scene.say("call anna")
+    assert scene.say("help") == "I'm about to call Anna. Say cancel if I shouldn't."
+    scene.wait(1.0)
+    assert scene.say("cancel") == "Cancelled."
+    assert ("Phone", 3, False) not in scene.world.performed

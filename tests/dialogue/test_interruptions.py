@@ -232,7 +232,7 @@ def test_partials_flow_out(scene) -> None:
 
 
 def test_a_lost_microphone_and_a_failed_recognizer_are_told_in_one_sentence(scene) -> None:
-    for part, words in (("microphone", "I can't hear you"), ("recognizer", "Something went wrong")):
+    for part, words in (("microphone", "I can't hear you"), ("recognizer", "Please say it again")):
         scene.post(Activated())
         scene.post(SpeechBegan())
         before = len(scene.replies)
