@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from carvoice.errors import ConfigError
 
@@ -23,6 +23,8 @@ else:
     import tomli as tomllib
 
 ENV_PREFIX = "CARVOICE_"
+
+Position = tuple[float, float, float]
 
 
 class Section(BaseModel):
@@ -43,8 +45,32 @@ class AudioConfig(Section):
     block_ms: int = Field(
         20, ge=10, le=200, multiple_of=10, description="Length of a block from the microphone."
     )
+    loopback: str = Field(
+        "",
+        description="Monitor input that hears all that is played, music of others too, as the echo reference:"
+        " part of a name from `carvoice devices`; '' for what carvoice itself plays.",
+    )
+    microphone_positions_m: tuple[Position, ...] = Field(
+        (),
+        max_length=4,
+        description="Where two to four microphones are, [x, y, z] each: metres backwards from the windscreen,"
+        " to the right, upwards. They form a beam and tell who talks. Empty: one microphone.",
+    )
+    zone_positions_m: tuple[Position, ...] = Field(
+        (),
+        max_length=4,
+        description="Where the mouths are, in the same metres: driver, passenger, rear left, rear right."
+        " Empty: a left-hand drive of usual size.",
+    )
     echo_cancellation: bool = Field(True, description="Cancel the loudspeaker's echo.")
     noise_suppression: bool = Field(True, description="Suppress cabin noise for the voice-activity decision.")
+
+    @field_validator("microphone_positions_m")
+    @classmethod
+    def _not_one(cls, places: tuple[Position, ...]) -> tuple[Position, ...]:
+        if len(places) == 1:
+            raise ValueError("give two to four positions: one microphone has no use for its own")
+        return places
 
 
 class LanguageConfig(Section):

@@ -10,6 +10,7 @@ from carvoice.asr.endpoint import Endpointer, EndpointSettings
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
 from carvoice.asr.models import Model, embedded_model, load_model
 from carvoice.audio import FrontEnd, FrontEndSettings
+from carvoice.audio.settings import SEATS_M
 from carvoice.config import AsrConfig, AudioConfig, LanguageConfig, NluConfig, TtsConfig, VehicleConfig
 from carvoice.errors import CarError, ConfigError
 from carvoice.grammar import Automaton, compile_grammar, load_grammar
@@ -198,10 +199,22 @@ def build_endpointer(config: AsrConfig) -> Endpointer:
     )
 
 
+def microphone_count(config: AudioConfig) -> int:
+    """How many microphones are read."""
+    return max(1, len(config.microphone_positions_m))
+
+
 def build_front_end(config: AudioConfig) -> FrontEnd:
-    """The audio chain for one microphone."""
+    """The audio chain for one microphone, or for an array whose places the settings tell.
+
+    Raises:
+        ConfigError: two microphones, or a microphone and a mouth, are at one place.
+    """
     return FrontEnd(
         FrontEndSettings(
+            microphones=microphone_count(config),
+            microphone_positions_m=config.microphone_positions_m,
+            zone_positions_m=config.zone_positions_m or SEATS_M,
             cancel_echo=config.echo_cancellation,
             suppress_echo=config.echo_cancellation,
             suppress_noise=config.noise_suppression,

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from carvoice.audio.devices.protocols import Closing
+from carvoice.errors import AudioFormatError
 from carvoice.records import SAMPLE_RATE_HZ, AudioBlock, FloatArray
 
 _ECHO_DELAY_S = 0.012  # converter buffers and 2 m of air
@@ -44,18 +45,26 @@ class VirtualCabin(Closing):
     Args:
         block_samples: samples per :meth:`read`.
         noise: looped under everything, float32 (n,); None for a quiet cabin.
-        seed: of the room response.
+        seed: of the room responses.
+        microphones: how many hear it; from two on, blocks are (microphones, n).
 
     Attributes:
         loudspeaker: gives the next n samples that are played, float32 (n,); silent until set.
     """
 
-    def __init__(self, block_samples: int = 320, noise: FloatArray | None = None, seed: int = 1) -> None:
+    def __init__(
+        self,
+        block_samples: int = 320,
+        noise: FloatArray | None = None,
+        seed: int = 1,
+        microphones: int = 1,
+    ) -> None:
         self.block_samples = block_samples
         self.loudspeaker: Callable[[int], FloatArray] = lambda n: np.zeros(n, np.float32)
         self._noise = noise
-        self._response = cabin_response(np.random.default_rng(seed)).astype(np.float64)
-        self._echo_state = np.zeros(len(self._response) - 1)
+        rng = np.random.default_rng(seed)
+        self._responses = [cabin_response(rng).astype(np.float64) for _ in range(microphones)]
+        self._echo_states = [np.zeros(len(response) - 1) for response in self._responses]
         self._lock = threading.Lock()
         self._spoken: deque[FloatArray] = deque()
         self._position = 0
@@ -67,9 +76,17 @@ class VirtualCabin(Closing):
         return self._position / SAMPLE_RATE_HZ
 
     def speak(self, samples: FloatArray) -> None:
-        """Let the driver say this after what was queued before."""
+        """Let this be said after what was queued before: (n,) at every microphone, or (microphones, n).
+
+        Raises:
+            AudioFormatError: another number of channels.
+        """
+        said = np.atleast_2d(np.asarray(samples, dtype=np.float32))
+        count = len(self._responses)
+        if said.ndim != 2 or len(said) not in (1, count):
+            raise AudioFormatError(f"speech of shape {np.shape(samples)}; give (n,) or ({count}, n)")
         with self._lock:
-            self._spoken.append(np.asarray(samples, dtype=np.float32))
+            self._spoken.append(np.broadcast_to(said, (count, said.shape[1])))
 
     @property
     def driver_is_speaking(self) -> bool:
@@ -83,13 +100,16 @@ class VirtualCabin(Closing):
             return None
         n = self.block_samples
         with self._lock:
-            near = _take(self._spoken, n)
+            near = _take(self._spoken, len(self._responses), n)
         far = self.loudspeaker(n)
-        echo, self._echo_state = lfilter(self._response, 1.0, far, zi=self._echo_state)
-        near += echo.astype(np.float32)
+        for microphone, response in enumerate(self._responses):
+            echo, self._echo_states[microphone] = lfilter(
+                response, 1.0, far, zi=self._echo_states[microphone]
+            )
+            near[microphone] += echo.astype(np.float32)
         if self._noise is not None:
             near += self._noise[(self._position + np.arange(n)) % len(self._noise)]
-        block = AudioBlock(near, self.now_s, far)
+        block = AudioBlock(near if len(near) > 1 else near[0], self.now_s, far)
         self._position += n
         return block
 
@@ -98,17 +118,17 @@ class VirtualCabin(Closing):
         self._closed = True
 
 
-def _take(queue: deque[FloatArray], n: int) -> FloatArray:
-    """Take n samples off a queue of arrays, silence where it runs out."""
-    out = np.zeros(n, dtype=np.float32)
+def _take(queue: deque[FloatArray], channels: int, n: int) -> FloatArray:
+    """Take n samples off a queue of (channels, length) arrays, silence where it runs out."""
+    out = np.zeros((channels, n), dtype=np.float32)
     filled = 0
     while queue and filled < n:
         head = queue[0]
-        used = min(n - filled, len(head))
-        out[filled : filled + used] = head[:used]
+        used = min(n - filled, head.shape[1])
+        out[:, filled : filled + used] = head[:, :used]
         filled += used
-        if used == len(head):
+        if used == head.shape[1]:
             queue.popleft()
         else:
-            queue[0] = head[used:]
+            queue[0] = head[:, used:]
     return out

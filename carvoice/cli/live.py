@@ -19,12 +19,13 @@ from carvoice.assistant import Assistant
 from carvoice.assistant.capture import Capture
 from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
+from carvoice.assistant.rooms import microphone_count
 from carvoice.audio.cabin import VirtualCabin
-from carvoice.audio.devices import MicrophoneSource, SpeakerSink, read_wav
+from carvoice.audio.devices import FarTap, LoopbackTap, MicrophoneSource, SpeakerSink, read_wav
 from carvoice.cli.app import console
 from carvoice.cli.jsonlines import event_json
 from carvoice.cli.view import partial_view, transcript_view, turn_view
-from carvoice.config import Config
+from carvoice.config import AudioConfig, Config
 from carvoice.dialogue.events import Event, Heard, Input, Partial, TurnEnded
 from carvoice.records import (
     FRAME_SAMPLES,
@@ -146,7 +147,7 @@ def run_microphone(settings: Config, json: bool) -> None:
     """
     audio = settings.audio
     speaker = None if audio.output == "none" else SpeakerSink(_device(audio.output))
-    source = MicrophoneSource(_device(audio.input), far=speaker, block_ms=audio.block_ms)
+    source = _microphone(audio, LoopbackTap(audio.loopback) if audio.loopback else speaker)
     errors = Errors()
     with ExitStack() as stack:
         shown = stack.enter_context(display(json))
@@ -170,7 +171,7 @@ def run_recordings(settings: Config, recordings: list[Path], json: bool, speed: 
     Raises:
         AudioError: a recording cannot be read.
     """
-    sounds = [(path.name, read_wav(path)) for path in recordings]
+    sounds = [(path.name, _recording(path, settings.audio)) for path in recordings]
     turns: list[Turn] = []
     with display(json) as shown, cabin_session(settings, shown.event, speed) as session:
         for name, sound in sounds:
@@ -201,14 +202,14 @@ class CabinSession:
         """Let the driver say something, and wait until nothing more comes of it.
 
         Args:
-            sound: float32 (n,), 16 kHz.
+            sound: float32 (n,) or (microphones, n), 16 kHz.
             wait: also for the reply to be spoken.
             settle_s: stream time after the speech in which a turn must have begun.
 
         Returns:
             The turns that ended meanwhile.
         """
-        begin_s = self.cabin.now_s + len(sound) / SAMPLE_RATE_HZ
+        begin_s = self.cabin.now_s + sound.shape[-1] / SAMPLE_RATE_HZ
         self.cabin.speak(sound)
         turns: list[Turn] = []
         while True:
@@ -246,7 +247,7 @@ def cabin_session(
     """
     events: queue.Queue[Event] = queue.Queue()
     errors = Errors()
-    cabin = VirtualCabin(settings.audio.block_ms * FRAME_SAMPLES // 10)
+    cabin = _cabin(settings.audio)
 
     with ExitStack() as stack:
         tell = telling(on_event, events.put, observe=build_observer(settings, stack))
@@ -296,8 +297,8 @@ def transcribe(settings: Config, recordings: list[Path], json: bool) -> None:
         listener = ears.listener(post)
         for path in recordings:
             shown.title(path.name)
-            cabin = VirtualCabin(settings.audio.block_ms * FRAME_SAMPLES // 10)
-            cabin.speak(read_wav(path))
+            cabin = _cabin(settings.audio)
+            cabin.speak(_recording(path, settings.audio))
             end_s = None
             while end_s is None or cabin.now_s < end_s or listener.in_speech:
                 block = cabin.read()
@@ -307,7 +308,8 @@ def transcribe(settings: Config, recordings: list[Path], json: bool) -> None:
                     end_s = cabin.now_s + _TAIL_S
         if not recordings:
             errors = Errors()
-            source = MicrophoneSource(_device(settings.audio.input), block_ms=settings.audio.block_ms)
+            audio = settings.audio
+            source = _microphone(audio, LoopbackTap(audio.loopback) if audio.loopback else None)
             capture = Capture(source, listener.hear, on_error=errors)
             capture.start()
             try:
@@ -315,6 +317,22 @@ def transcribe(settings: Config, recordings: list[Path], json: bool) -> None:
                 errors.check()
             finally:
                 capture.stop()
+
+
+def _cabin(audio: AudioConfig) -> VirtualCabin:
+    return VirtualCabin(audio.block_ms * FRAME_SAMPLES // 10, microphones=microphone_count(audio))
+
+
+def _recording(path: Path, audio: AudioConfig) -> FloatArray:
+    """A recording with a channel for each microphone as it is, any other as if all heard the same."""
+    channels = read_wav(path, keep_channels=True)
+    return channels if len(channels) == microphone_count(audio) else channels.mean(axis=0)
+
+
+def _microphone(audio: AudioConfig, far: FarTap | None) -> MicrophoneSource:
+    return MicrophoneSource(
+        _device(audio.input), channels=microphone_count(audio), far=far, block_ms=audio.block_ms
+    )
 
 
 def _device(name: str) -> str | None:
