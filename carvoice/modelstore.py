@@ -8,6 +8,7 @@ a file, a folder or an archive that somebody brought.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import os
 import shutil
@@ -144,8 +145,8 @@ class ModelStore:
         if offer is None:
             raise ModelError(f"no model {name!r} in the registry; there are {', '.join(sorted(self.offers))}")
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._check_space(offer)
         part = self.folder / f"{name}.part"
+        self._check_space(offer, part)
         digest = _fetch(offer.url, part, progress)
         wanted = offer.sha256 or digest.server
         if wanted and digest.sha256 != wanted.lower():
@@ -157,11 +158,28 @@ class ModelStore:
         finally:
             part.unlink(missing_ok=True)
 
+    def offer_of(self, source: Path) -> Offer | None:
+        """The registry's entry for a file or folder that somebody brought, known by its name."""
+        return next((offer for offer in self.offers.values() if source.name in _names_of(offer)), None)
+
+    def brought(self, name: str, folder: Path) -> Path:
+        """The file or folder of a registry's model among those in ``folder``.
+
+        Raises:
+            ModelError: it is not there.
+        """
+        names = _names_of(self.offers[name])
+        found = next((folder / each for each in names if (folder / each).exists()), None)
+        if found is None:
+            raise ModelError(f"{folder}: holds neither {names[0]} nor {names[1]}, as {name} would be called")
+        return found
+
     def install(self, source: Path, name: str = "", kind: str = "") -> Installed:
         """Install from a file, folder or archive, without network.
 
         Args:
-            source: a model file, a folder with one model's files, or an archive of such a folder.
+            source: a model file, a folder with one model's files, or an archive of such a folder; also a
+                model's folder out of another store.
             name: what to call it; "" finds the registry's entry by file name, else the source's own name.
             kind: "" for the registry's, or "gguf" for a ``.gguf``.
 
@@ -170,9 +188,9 @@ class ModelStore:
         """
         if not source.exists():
             raise ModelError(f"{source}: no such file or folder")
-        offer = self.offers.get(name) or next(
-            (o for o in self.offers.values() if not name and source.name in _names_of(o)), None
-        )
+        if (source / _CARD).is_file():
+            return self._install_copy(source)
+        offer = self.offers.get(name) if name else self.offer_of(source)
         if offer is not None and offer.sha256 and source.is_file() and _names_of(offer)[0] == source.name:
             found = sha256_of(source)
             if found != offer.sha256:
@@ -198,17 +216,7 @@ class ModelStore:
         Raises:
             ModelError: it is not installed.
         """
-        model = self._installed_or_raise(name)
-        problems = []
-        for file_name, (size, sha256) in model.files.items():
-            path = model.folder / file_name
-            if not path.is_file():
-                problems.append(f"{path}: missing")
-            elif path.stat().st_size != size:
-                problems.append(f"{path}: {path.stat().st_size} bytes, should be {size}")
-            elif sha256_of(path) != sha256:
-                problems.append(f"{path}: SHA-256 differs; the file is damaged")
-        return problems
+        return _problems(self._installed_or_raise(name))
 
     def remove(self, name: str) -> int:
         """Delete an installed model; gives the bytes freed.
@@ -220,6 +228,17 @@ class ModelStore:
         shutil.rmtree(model.folder)
         return model.size_bytes
 
+    def _install_copy(self, source: Path) -> Installed:
+        """Install the folder of a model out of another store: its card says what it is."""
+        model = _read_card(source / _CARD)
+        if problems := _problems(model):
+            raise ModelError(f"{problems[0]}; copy it again")
+        if not _is_plain(model.name):
+            raise ModelError(f"{source / _CARD}: {model.name!r} is no name for a model")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        files = [(source / name, name) for name in model.files]
+        return self._put(model.name, model.kind, model.licence, model.source, files)
+
     def _installed_or_raise(self, name: str) -> Installed:
         model = self.find(name)
         if model is None:
@@ -227,9 +246,10 @@ class ModelStore:
             raise ModelError(f"model {name!r} is not installed in {self.folder}; there is {here}")
         return model
 
-    def _check_space(self, offer: Offer) -> None:
+    def _check_space(self, offer: Offer, part: Path) -> None:
         # An archive needs room twice: packed and unpacked, about twice its size.
         needed = offer.size_mb * 1e6 * (3 if offer.url.endswith(_ARCHIVES) else 1)
+        needed -= part.stat().st_size if part.is_file() else 0
         free = shutil.disk_usage(self.folder).free
         if free < needed:
             raise ModelError(
@@ -276,6 +296,19 @@ class ModelStore:
         return model
 
 
+def _problems(model: Installed) -> list[str]:
+    problems = []
+    for file_name, (size, sha256) in model.files.items():
+        path = model.folder / file_name
+        if not path.is_file():
+            problems.append(f"{path}: missing")
+        elif path.stat().st_size != size:
+            problems.append(f"{path}: {path.stat().st_size} bytes, should be {size}")
+        elif sha256_of(path) != sha256:
+            problems.append(f"{path}: SHA-256 differs; the file is damaged")
+    return problems
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, hex."""
     digest = hashlib.sha256()
@@ -313,10 +346,17 @@ def _fetch(url: str, part: Path, progress: Progress | None) -> _Fetched:
         if error.code == 416:  # nothing is left to fetch
             return _Fetched(sha256_of(part), "")
         raise ModelError(f"{url}: the server says {error.code} {error.reason}") from error
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
+    except (TimeoutError, ConnectionError) as error:
+        raise ModelError(f"{url}: {error or 'timed out'}; run it again to go on from there") from error
+    except urllib.error.URLError as error:
         raise ModelError(
-            f"{url}: {reason}; without network, bring the file and use `carvoice models install FILE`"
+            f"{url}: {error.reason}; without network, bring the file and use `carvoice models install FILE`"
+        ) from error
+    except http.client.HTTPException as error:
+        raise ModelError(f"{url}: what answers is no web server: {error!r}") from error
+    except OSError as error:
+        raise ModelError(
+            f"{url} to {part}: {error.strerror or error}; run it again to go on from there"
         ) from error
     stated = stated.strip('"')
     return _Fetched(sha256_of(part), stated if len(stated) == 64 else "")
@@ -383,6 +423,8 @@ def _read_card(card: Path) -> Installed:
     try:
         about = json.loads(card.read_text(encoding="utf-8"))
         files = {name: (int(size), str(sha256)) for name, (size, sha256) in about.pop("files").items()}
+        if outside := [name for name in files if Path(name).is_absolute() or ".." in Path(name).parts]:
+            raise ValueError(f"{outside[0]!r} leads outside")
         return Installed(folder=card.parent, files=files, **about)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{card}: {error}; remove the folder and install the model again") from error

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from carvoice.cli.app import app, console
 from carvoice.errors import ModelError
-from carvoice.modelstore import Installed, ModelStore
+from carvoice.modelstore import Installed, ModelStore, Offer
 
 models_app = typer.Typer(help="List, install, verify and remove models and voices.", no_args_is_help=False)
 app.add_typer(models_app, name="models")
@@ -38,35 +38,56 @@ def install(
     what: Annotated[str, typer.Argument(help="A name from the list, or a file, folder or archive.")],
     name: Annotated[str, typer.Option(help="What to call it (files and folders only).")] = "",
     kind: Annotated[str, typer.Option(help="gguf, asr, tts, vad or denoiser (files and folders only).")] = "",
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Folder that holds the download, instead of the network.")
+    ] = None,
     accept_licence: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licence unasked.")] = False,
 ) -> None:
     """Download a model, or install one that was brought on a disk."""
     store = ModelStore()
-    offer = store.offers.get(what)
-    if offer is None:
-        if not Path(what).exists():
-            raise ModelError(f"{what}: neither a model in the list nor a file; see `carvoice models`")
-        model = store.install(Path(what), name, kind)
+    if what in store.offers:
+        path = store.brought(what, source) if source is not None else None
+        offer: Offer | None = store.offers[what]
     else:
-        console.print(
-            f"{offer.title}\nLicence: {offer.licence}, {offer.licence_url}", highlight=False, soft_wrap=True
-        )
-        console.print(f"{offer.size_mb} MB from {offer.url}", highlight=False, soft_wrap=True)
-        if not accept_licence and not (
-            sys.stdin.isatty() and typer.confirm("Accept the licence and download?")
-        ):
-            raise ModelError("not installed: the licence was not accepted (--yes accepts it)")
-        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as bar:
-            task = bar.add_task(what, total=None)
-            model = store.download(
-                what, lambda done, total: bar.update(task, completed=done, total=total or None)
-            )
+        path = (source or Path()) / what
+        if not path.exists():
+            raise ModelError(f"{path}: neither a model in the list nor a file; see `carvoice models`")
+        offer = None if name else store.offer_of(path)
+    if offer is not None:
+        _accept(offer, path, accept_licence)
+    if path is not None:
+        model = store.install(path, name or (offer.name if offer else ""), kind)
+    else:
+        model = _download(store, what)
     console.print(f"{model.name} is in {model.folder}", highlight=False, soft_wrap=True)
     if use := _USE.get(model.kind):
         console.print(
             f"Use it: {use.format(name=model.name, folder=model.folder)}", highlight=False, soft_wrap=True
         )
+
+
+def _accept(offer: Offer, path: Path | None, accepted: bool) -> None:
+    """Show the licence and have it accepted.
+
+    Raises:
+        ModelError: it was not.
+    """
+    origin = offer.url if path is None else path
+    console.print(
+        f"{offer.title}\nLicence: {offer.licence}, {offer.licence_url}\n{offer.size_mb} MB from {origin}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if not accepted and not (sys.stdin.isatty() and typer.confirm("Accept the licence and install?")):
+        raise ModelError("not installed: the licence was not accepted (--yes accepts it)")
+
+
+def _download(store: ModelStore, name: str) -> Installed:
+    """Download with a progress bar."""
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(name, total=None)
+        return store.download(name, lambda done, total: bar.update(task, completed=done, total=total or None))
 
 
 @models_app.command()

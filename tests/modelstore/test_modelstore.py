@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
+import socket
+import struct
 import tarfile
 import threading
 import zipfile
@@ -27,6 +30,10 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.break_after: int | None = None
+        self.has_ranges = True
+        self.states_length = True
+        self.resets = False
+        self.content = CONTENT
         self.stated = ""
         self.ranges: list[str | None] = []
         threading.Thread(target=lambda: self.serve_forever(0.01), daemon=True).start()
@@ -51,17 +58,28 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("X-Linked-Etag", f'"{self.server.stated}"')
             self.end_headers()
             return
+        if self.path == "/nonsense.gguf":
+            self.wfile.write(b"login here\r\n\r\n")
+            return
         wanted = self.headers.get("Range")
         self.server.ranges.append(wanted)
+        if not self.server.has_ranges:
+            wanted = None
+        content = self.server.content
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
-        if start >= len(CONTENT):
+        if wanted and start >= len(content):
             self.send_error(416)
             return
         self.send_response(206 if wanted else 200)
-        self.send_header("Content-Length", str(len(CONTENT) - start))
+        if self.server.states_length:
+            self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
-        end = self.server.break_after
-        self.wfile.write(CONTENT[start:end])
+        self.wfile.write(content[start : self.server.break_after])
+        if self.server.resets:
+            # Closing with unread data or SO_LINGER 0 sends a reset instead of an end.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.wfile.flush()
+            self.connection.close()
 
     def log_message(self, *args: object) -> None:
         pass
@@ -123,6 +141,78 @@ def test_a_download_goes_on_where_it_broke_off(server: Server, tmp_path: Path) -
     assert server.ranges == [None, "bytes=500000-"]
 
 
+def test_a_connection_that_is_reset_is_taken_up_again(server: Server, tmp_path: Path) -> None:
+    models = store(tmp_path, offer(server))
+    server.break_after, server.resets = 700_000, True
+    with pytest.raises(ModelError, match="run it again to go on from there"):
+        models.download("tiny")
+    server.break_after, server.resets = None, False
+    assert models.download("tiny").path(".gguf").read_bytes() == CONTENT
+
+
+def test_a_server_without_ranges_sends_all_again(server: Server, tmp_path: Path) -> None:
+    models = store(tmp_path, offer(server))
+    server.break_after = 500_000
+    with pytest.raises(ModelError, match="broke off"):
+        models.download("tiny")
+    server.break_after, server.has_ranges = None, False
+    seen: list[int] = []
+    assert models.download("tiny", lambda done, _: seen.append(done)).path(".gguf").read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=500000-"]
+    assert seen[-1] == len(CONTENT)
+
+
+def test_a_break_that_no_length_betrays_is_found_by_the_checksum(server: Server, tmp_path: Path) -> None:
+    models = store(tmp_path, offer(server))
+    server.states_length, server.break_after = False, 500_000
+    with pytest.raises(ModelError, match="SHA-256 is"):
+        models.download("tiny")
+    assert models.installed() == []
+
+
+def test_a_file_that_changed_while_it_was_half_here_is_fetched_anew(server: Server, tmp_path: Path) -> None:
+    models = store(tmp_path, offer(server))
+    server.content, server.break_after = bytes(len(CONTENT)), 500_000
+    with pytest.raises(ModelError, match="broke off"):
+        models.download("tiny")
+    server.content, server.break_after = CONTENT, None
+    with pytest.raises(ModelError, match="it was deleted"):
+        models.download("tiny")  # half of the one, half of the other
+    assert models.download("tiny").path(".gguf").read_bytes() == CONTENT
+
+
+def test_all_had_come_but_was_not_yet_installed(server: Server, tmp_path: Path) -> None:
+    models = store(tmp_path, offer(server))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "tiny.part").write_bytes(CONTENT)  # the server answers 416
+    assert models.download("tiny").path(".gguf").read_bytes() == CONTENT
+
+
+def test_a_full_disk_is_said_before_the_download_and_during_it(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = store(tmp_path, offer(server))
+    (tmp_path / "models").mkdir()
+    part = tmp_path / "models" / "tiny.part"
+    part.symlink_to("/dev/full")  # every write to it fails with ENOSPC
+    with pytest.raises(ModelError, match="No space left on device"):
+        models.download("tiny")
+    part.unlink()
+    usage = shutil.disk_usage(tmp_path)._replace(free=400_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    asked = len(server.ranges)
+    with pytest.raises(ModelError, match="0 MB free, tiny needs 1"):
+        models.download("tiny")
+    assert len(server.ranges) == asked
+    part.write_bytes(CONTENT[:700_000])  # most of it is here already
+    assert models.download("tiny").path(".gguf").read_bytes() == CONTENT
+
+
+def test_what_answers_is_no_web_server(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no web server"):
+        store(tmp_path, offer(server, "nonsense.gguf")).download("tiny")
+
+
 def test_what_is_not_as_it_should_be_is_not_installed(server: Server, tmp_path: Path) -> None:
     models = store(tmp_path, offer(server, sha256="0" * 64))
     with pytest.raises(ModelError, match="should be 0000"):
@@ -182,6 +272,28 @@ def test_a_file_that_the_registry_knows_gets_its_name_and_is_checked(server: Ser
     with pytest.raises(ModelError, match="copy it again"):
         models.install(tmp_path / "model.gguf")
     assert models.verify("tiny") == []  # the good one is still there
+
+
+def test_a_model_out_of_another_store(server: Server, tmp_path: Path) -> None:
+    theirs = store(tmp_path / "their car", offer(server)).download("tiny")
+    ours = store(tmp_path / "our car")
+    model = ours.install(theirs.folder)
+    assert (model.name, model.kind, model.licence, model.source) == (
+        "tiny",
+        "gguf",
+        "MIT",
+        server.url("model.gguf"),
+    )
+    assert model.files == theirs.files
+    assert ours.verify("tiny") == []
+    (theirs.folder / "model.gguf").write_bytes(CONTENT[:-1])
+    with pytest.raises(ModelError, match="copy it again"):
+        ours.install(theirs.folder)
+    assert ours.verify("tiny") == []
+    card = theirs.folder / "installed.json"
+    card.write_text(card.read_text().replace('"model.gguf": [', '"../model.gguf": ['))
+    with pytest.raises(ModelError, match="leads outside"):
+        ours.install(theirs.folder)
 
 
 def test_an_archive_cannot_write_outside(tmp_path: Path) -> None:
@@ -254,6 +366,16 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "models" / "some" / "some.gguf").write_bytes(b"x")
     assert run(app, ["models", "verify"]).exit_code == 1
     assert run(app, ["models", "remove", "some"]).exit_code == 0
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (disk / "gtcrn_simple.onnx").write_bytes(CONTENT)
+    refused = run(app, ["models", "install", "gtcrn", "--from", str(disk)])
+    assert "MIT" in refused.output
+    assert "licence was not accepted" in str(refused.exception)
+    wrong = run(app, ["models", "install", "gtcrn", "--from", str(disk), "--yes"])
+    assert "copy it again" in str(wrong.exception)
+    elsewhere = run(app, ["models", "install", "gtcrn", "--from", str(tmp_path), "--yes"])
+    assert "holds neither gtcrn_simple.onnx nor gtcrn_simple" in str(elsewhere.exception)
     refused = run(app, ["models", "install", "gtcrn"])
     assert "MIT" in refused.output
     assert "licence was not accepted" in str(refused.exception)
