@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from scipy.signal import resample
 
+from training.accent import LANGUAGES, spell_indian
 from training.noise import SAMPLE_RATE_HZ, FloatArray
 from training.phones import from_festival, from_ipa
 from training.shards import ShardWriter
@@ -98,15 +99,31 @@ def espeak(
     if variant is None and rng.random() < 0.93:
         variant = rng.choice(ESPEAK_VARIANTS)
     voice = f"{accent}+{variant}" if variant else accent
+    samples, ipa = _espeak(voice, text, rng)
+    phones = from_ipa(ipa)
+    return None if phones is None else Utterance(samples, tuple(phones), f"espeak:{voice}", text)
+
+
+def espeak_indian(text: str, rng: random.Random) -> Utterance | None:
+    """Speak English with a random voice of an Indian language; None where a phone is unknown."""
+    ipa = _run(["espeak-ng", "-q", "-v", "en-us", "--ipa", "--sep=_", text])
+    spelled = spell_indian(ipa, rng)
+    if spelled is None:
+        return None
+    voice = f"{rng.choice(LANGUAGES)}+{rng.choice(ESPEAK_VARIANTS)}"
+    samples, _ = _espeak(voice, spelled[0], rng)
+    return Utterance(samples, tuple(spelled[1]), f"indian:{voice}", text)
+
+
+def _espeak(voice: str, text: str, rng: random.Random) -> tuple[FloatArray, str]:
+    """Speak at a random rate, pitch and formant shift; returns also the phones as espeak-ng gives them."""
     ratio = rng.uniform(0.86, 1.2)
     speed, gap = int(rng.randint(115, 215) / ratio), rng.choice([0, 0, 0, 1, 2, 4])
     with tempfile.NamedTemporaryFile(suffix=".wav") as wav:
         options = ["-v", voice, "-s", str(speed), "-p", str(rng.randint(10, 90)), "-g", str(gap)]
-        phones = from_ipa(_run(["espeak-ng", *options, "--ipa", "--sep=_", "-w", wav.name, text]))
+        ipa = _run(["espeak-ng", *options, "--ipa", "--sep=_", "-w", wav.name, text])
         samples, rate_hz = soundfile.read(wav.name)
-    if phones is None:
-        return None
-    return Utterance(_play_faster(samples, rate_hz, ratio), tuple(phones), f"espeak:{voice}", text)
+    return _play_faster(samples, rate_hz, ratio), ipa
 
 
 def flite(text: str, rng: random.Random, voice: str) -> Utterance | None:
@@ -156,7 +173,7 @@ def festival(texts: list[str], rng: random.Random, voice: str) -> Iterator[Utter
 
 
 def speak(kind: str, texts: list[str], rng: random.Random) -> Iterator[Utterance]:
-    """Speak lines with a kind of voice: `espeak`, `espeak:VARIANT`, `flite:VOICE[,VOICE]`,
+    """Speak lines with a kind of voice: `espeak`, `espeak:VARIANT`, `indian`, `flite:VOICE[,VOICE]`,
     `festival:VOICE`.
     """
     engine, _, voice = kind.partition(":")
@@ -166,10 +183,14 @@ def speak(kind: str, texts: list[str], rng: random.Random) -> Iterator[Utterance
     for text in texts:
         if engine == "espeak":
             utterance = espeak(text, rng, voice or None)
+        elif engine == "indian":
+            utterance = espeak_indian(text, rng)
         elif engine == "flite":
             utterance = flite(text, rng, rng.choice((voice or ",".join(FLITE_VOICES)).split(",")))
         else:
-            raise ValueError(f"unknown kind of voice {kind!r}: use espeak, flite:VOICE or festival:VOICE")
+            raise ValueError(
+                f"unknown kind of voice {kind!r}: use espeak, indian, flite:VOICE or festival:VOICE"
+            )
         if utterance is not None:
             yield utterance
 
@@ -241,7 +262,8 @@ def main() -> None:
         skip = tuple(arguments.skip.split(","))
         print(import_manifest(arguments.text, arguments.out, arguments.prefix, skip))
         return
-    program = {"espeak": "espeak-ng"}.get(arguments.kind.partition(":")[0], arguments.kind.partition(":")[0])
+    engine = arguments.kind.partition(":")[0]
+    program = {"espeak": "espeak-ng", "indian": "espeak-ng"}.get(engine, engine)
     if shutil.which(program) is None:
         parser.error(f"{program} is not installed (apt install {program})")
     lines = arguments.text.read_text(encoding="utf-8").splitlines()[: arguments.end]

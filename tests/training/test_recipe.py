@@ -16,10 +16,12 @@ ort = pytest.importorskip("onnxruntime", reason="the training recipe needs the `
 pytest.importorskip("wordfreq", reason="the training recipe needs the `train` extra")
 
 from training import features as features_module
-from training import noise
+from training import noise, train
+from training.accent import spell_indian
 from training.batches import Corpus, RowMaker, level, warp
 from training.checkpoints import load_average
-from training.export import export
+from training.evaluate import SlotReader, build_graph, load_recognizer, measure, shard_recordings
+from training.export import export, write_description
 from training.model import AcousticModel, ModelSettings, StreamState
 from training.numerals import spoken
 from training.phones import LABELS, from_festival, from_ipa
@@ -29,7 +31,7 @@ from training.shards import Shard, ShardWriter, tables
 from training.synthesize import synthesize
 from training.templates import TemplateSampler
 from training.text import TextMaker
-from training.train import Trainer, TrainSettings, learning_rate
+from training.train import Trainer, TrainSettings, WeightAverage, ctc_loss, learning_rate
 
 TOY = ModelSettings(channels=48, hidden=64, blocks=3, delayed_blocks=2, front_channels=32)
 WEIGHTS = {"toy": 1.0}
@@ -83,6 +85,21 @@ def test_toy_run_end_to_end(tmp_path: Path) -> None:
     assert np.abs(run_onnx(exported.float32, frames, 16) - whole).max() < 2e-3
     assert np.abs(run_onnx(exported.int8, frames, 16) - whole).mean() < 0.1
 
+    write_description(tmp_path / "out", exported.int8, 16, 0.8, TOY.lookahead_ms)
+    grammar = tmp_path / "orders.yaml"
+    grammar.write_text(
+        "language: en\nintents:\n  Turn:\n    data:\n      - sentences: ['turn (left|right)']\n",
+        encoding="utf-8",
+    )
+    assert synthesize("espeak:adam", ["turn left", "turn right"], tmp_path / "test", "adam", seed=2) == 2
+    words = build_graph(grammar, tmp_path / "graph.fst")
+    reader = SlotReader(grammar)
+    orders = shard_recordings(tmp_path / "test", reader)
+    recognizer = load_recognizer(tmp_path / "out", str(tmp_path / "graph.fst"))
+    score = measure(recognizer, words, orders, reader.slots, snr_db=20.0)
+    assert (score.condition, score.count) == ("20 dB", 2)
+    assert 0 <= score.exact <= score.accepted <= 2 - score.nothing  # six steps teach nothing more
+
 
 def run_onnx(path: Path, frames: np.ndarray, chunk: int) -> np.ndarray:
     """Stream features through an exported model, every state starting at zero, as sherpa-onnx does."""
@@ -124,6 +141,30 @@ def test_a_new_run_can_begin_with_the_averaged_weights_of_an_earlier_one(tmp_pat
     assert second.step == 0
     for name, value in torch.load(start, weights_only=True)["average"].items():
         assert torch.equal(second.model.state_dict()[name], value)
+
+
+def test_nothing_of_a_step_stays_behind_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the meta device torch refuses to mix devices as it does on a GPU, and no GPU is needed."""
+    write_tones(tmp_path)
+    device = torch.device("meta")
+    batch = RowMaker(Corpus(tmp_path, WEIGHTS, 1000, seed=1), 1024, 8, seed=1).batch(2)
+    bank = NoiseBank(tmp_path / "noise" / "noise.json", device)
+    scene = Scene(bank, SceneSettings(second_noise_share=1.0, band_limit_share=1.0), device, seed=1)
+    model = AcousticModel(TOY).to(device)
+    features = scene(torch.from_numpy(batch.speech).to(device), easiness=0.5)
+    logits = model(features)
+    assert logits.device == features.device == bank.pieces.device == device
+
+    def checked_loss(log_probs: torch.Tensor, targets: torch.Tensor, *_, **__) -> torch.Tensor:
+        assert log_probs.device == targets.device == device
+        return log_probs.sum()
+
+    monkeypatch.setattr(train.functional, "ctc_loss", checked_loss)
+    ctc_loss(logits, batch).backward()
+    assert all(p.grad is not None and p.grad.device == device for p in model.parameters())
+    average = WeightAverage(model, 0.9)
+    average.update(model)
+    assert all(value.device == device for value in average.values.values())
 
 
 @pytest.mark.parametrize("chunk", [4, 12, 16, 32])
@@ -238,6 +279,16 @@ def test_templates_expand_to_their_sentences(tmp_path: Path) -> None:
     }
     orders = {f"{o} {n} {x}" for o in ("a b", "b a") for n in ("one", "two") for x in ("three", "four")}
     assert {sampler.draw() for _ in range(600)} == turns | orders
+
+
+def test_an_indian_accent_merges_sounds_and_keeps_the_labels() -> None:
+    class Plain(random.Random):
+        def random(self) -> float:
+            return 0.99  # no habit beyond what all speakers share
+
+    spelled = spell_indian("ð_ə w_ˈɜː_t_ə", Plain())
+    assert spelled == ("[[d[|V v|'V|r|t.|V]]", ["dh", "ah", "w", "er", "t", "ah"])
+    assert spell_indian("w_¤", Plain()) is None
 
 
 def test_phones_of_the_synthesizers() -> None:

@@ -1,0 +1,200 @@
+"""What recognition costs on one thread, and how long after the last word the result is there.
+
+    OMP_NUM_THREADS=1 PYTHONPATH=. python bench/asr_cost.py --checkpoint last.pt --prior prior.npy --alpha 0.9
+
+Processor time, not wall time, so that other work on the machine counts little. With --checkpoint and
+--prior the same weights are exported once more for chunks of 320 ms and measured beside the shipped ones.
+Sounds are the demonstration clips. Writes ``bench/results/asr-cost.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from carvoice.asr.acoustic import AcousticModel
+from carvoice.asr.grammar_recognizer import GrammarRecognizer
+from carvoice.asr.models import Model, load_model
+from carvoice.audio.devices import read_wav
+from carvoice.grammar import compile_grammar, load_grammar
+from carvoice.records import SAMPLE_RATE_HZ, FloatArray
+from carvoice.resources import data_path
+from training.export import export, write_description
+
+ROOT = Path(__file__).parents[1]
+RESULT = ROOT / "bench" / "results" / "asr-cost.md"
+STEP_SAMPLES = 160
+ROUNDS = 3
+
+LOADING = """
+import json, sys, time
+from pathlib import Path
+def rss_mb():
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+import carvoice.asr.grammar_recognizer as room
+from carvoice.asr.models import load_model
+from carvoice.grammar import compile_grammar, load_grammar
+from carvoice.grammar.lexicon import Lexicon
+from carvoice.resources import data_path
+imported_mb = rss_mb()
+automaton = compile_grammar(load_grammar(data_path("grammars", "en")))
+acceptor, lexicon = automaton.acceptor(), Lexicon.load()
+before_mb, began = rss_mb(), time.process_time()
+recognizer = room.GrammarRecognizer(acceptor, load_model(Path(sys.argv[1])), lexicon, cache=Path(sys.argv[2]))
+stream = recognizer.create_stream()
+loaded_s = time.process_time() - began
+import numpy as np
+stream.accept(np.zeros(16000 * 15, np.float32)); stream.finish()
+print(json.dumps([loaded_s, imported_mb, before_mb, rss_mb()]))
+"""
+
+
+def loading(model: Path, cache: Path) -> list[float]:
+    """Processor seconds to load, and resident MB: after imports, with grammar and lexicon, at the end."""
+    command = [sys.executable, "-c", LOADING, str(model), str(cache)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return [float(value) for value in json.loads(done.stdout.splitlines()[-1])]
+
+
+def speech_end(sound: FloatArray) -> int:
+    """Sample after the last 10 ms within 35 dB of the loudest."""
+    frames = sound[: len(sound) // 160 * 160].reshape(-1, 160)
+    power = np.mean(np.square(frames), axis=1)
+    return int(np.flatnonzero(power > power.max() * 10**-3.5)[-1] + 1) * 160
+
+
+def clips() -> list[FloatArray]:
+    """The demonstration's clips, cut at the end of speech."""
+    sounds = [read_wav(path) for path in sorted(data_path("demo").glob("*.wav"))]
+    return [np.asarray(sound[: speech_end(sound)], np.float32) for sound in sounds]
+
+
+def percentiles(values: list[float]) -> str:
+    return f"{np.percentile(values, 50):.0f} | {np.percentile(values, 95):.0f}"
+
+
+def measure(recognizer: GrammarRecognizer, sounds: list[FloatArray]) -> dict[str, float | str]:
+    """Figures of one chunk length."""
+    spent = heard = 0.0
+    flush_ms, wait_ms = [], []
+    rng = np.random.default_rng(0)
+    for sound in sounds:
+        tail = (1e-3 * rng.standard_normal(SAMPLE_RATE_HZ)).astype(np.float32)
+        best = []
+        for _ in range(ROUNDS):
+            stream = recognizer.create_stream()
+            began = time.process_time()
+            for start in range(0, len(sound), STEP_SAMPLES * 10):
+                stream.accept(sound[start : start + STEP_SAMPLES * 10])
+                stream.partial()
+            middle = time.process_time()
+            final = stream.finish()
+            best.append((time.process_time() - middle, middle - began))
+        flush_ms.append(1e3 * min(flush for flush, _ in best))
+        spent += min(flush + feed for flush, feed in best)
+        heard += len(sound) / SAMPLE_RATE_HZ
+        wait_ms.append(1e3 * waited(recognizer, sound, tail, final.text))
+    return {
+        "rtf": spent / heard,
+        "flush": percentiles(flush_ms),
+        "wait": percentiles(wait_ms),
+    }
+
+
+def waited(recognizer: GrammarRecognizer, sound: FloatArray, tail: FloatArray, text: str) -> float:
+    """Seconds of further sound until the partial, without flushing, says the final text; 1 s at most."""
+    stream = recognizer.create_stream()
+    stream.accept(sound)
+    for start in range(0, len(tail), STEP_SAMPLES):
+        if stream.partial().text == text:
+            return start / SAMPLE_RATE_HZ
+        stream.accept(tail[start : start + STEP_SAMPLES])
+    return len(tail) / SAMPLE_RATE_HZ
+
+
+def network_rtf(model: Model, sounds: list[FloatArray]) -> float:
+    """Of one run of the network, features included."""
+    sound, network = np.concatenate(sounds), AcousticModel(model)
+    times = []
+    for _ in range(ROUNDS):
+        began = time.process_time()
+        network.create_stream().accept(sound)
+        times.append(time.process_time() - began)
+    return min(times) / (len(sound) / SAMPLE_RATE_HZ)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", type=Path, default=ROOT / "models" / "asr-en")
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--prior", type=Path)
+    parser.add_argument("--alpha", type=float, default=0.9)
+    parser.add_argument("--no-write", action="store_true", help="print the table only")
+    args = parser.parse_args()
+    sounds = clips()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        models = {160: args.model}
+        if args.checkpoint and args.prior:
+            longer = folder / "longer"
+            log_prior = np.log(np.load(args.prior))
+            exported = export(args.checkpoint, log_prior, args.alpha, longer, chunk_frames=32)
+            write_description(longer, exported.int8, 32, args.alpha, load_model(args.model).look_ahead_ms)
+            shutil.copy(args.model / "tuning.toml", longer)
+            models[320] = longer
+        first, again = loading(args.model, folder / "cache"), loading(args.model, folder / "cache")
+        acceptor = compile_grammar(load_grammar(data_path("grammars", "en"))).acceptor()
+        rows = []
+        for chunk_ms, path in models.items():
+            model = load_model(path)
+            recognizer = GrammarRecognizer(acceptor, model, cache=folder / "cache")
+            found = measure(recognizer, sounds)
+            rows.append(
+                f"| {chunk_ms} ms | {network_rtf(model, sounds):.4f} | {found['rtf']:.3f} | {found['flush']} "
+                f"| {found['wait']} |"
+            )
+    seconds = sum(map(len, sounds)) / SAMPLE_RATE_HZ
+    text = "\n".join(
+        [
+            "# What recognition costs\n",
+            f"Made by `bench/asr_cost.py` on {platform.machine()}, one thread, processor time, best of "
+            f"{ROUNDS}; the full car grammar, {len(sounds)} clips of {seconds / len(sounds):.1f} s. RTF is "
+            "of the whole recognizer: two runs of the network (one in sherpa-onnx, one for scores), search, "
+            "partials, final scoring.\n",
+            "| chunk | network RTF | recognizer RTF | flush p50, ms | p95 | unflushed p50, ms | p95 |",
+            "|---|---|---|---|---|---|---|",
+            *rows,
+            "\n*Flush* is the processor time from the last sample of speech to the final result when the "
+            "end is padded and flushed, as the assistant does it (target: at most 40 ms); the endpoint's "
+            "wait of 200 ms after a complete command comes before it. *Unflushed* is how much more sound "
+            "it would take until the text is "
+            "whole if one waited for the network's look-ahead and the next chunk instead.\n",
+            "| loading | |",
+            "|---|---|",
+            f"| recognizer, first start (graph is built) | {first[0]:.2f} s |",
+            f"| recognizer, graph in the cache | {again[0]:.2f} s |",
+            f"| resident memory after imports | {again[1]:.0f} MB |",
+            f"| with grammar and lexicon | {again[2]:.0f} MB |",
+            f"| with the recognizer, after 15 s of sound | {again[3]:.0f} MB |",
+            "",
+        ]
+    )
+    print(text)
+    if not args.no_write:
+        RESULT.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

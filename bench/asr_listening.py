@@ -1,0 +1,101 @@
+"""The assistant's ears for measurements, with the settings that ship; nothing it hears is acted upon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from carvoice.assistant import rooms
+from carvoice.assistant.ears import Ears
+from carvoice.assistant.listener import Listener
+from carvoice.config import Config
+from carvoice.dialogue.events import Heard, Input
+from carvoice.records import SAMPLE_RATE_HZ, AudioBlock, FloatArray, Value
+
+BLOCK_SAMPLES = SAMPLE_RATE_HZ // 50
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A command that was taken from the sound; `sure` ones are acted upon at once, others asked back."""
+
+    intent: str
+    slots: tuple[tuple[str, str], ...]
+    confidence: float
+    sure: bool
+    text: str
+    end_s: float
+
+    @property
+    def meaning(self) -> tuple[str, tuple[tuple[str, str], ...]]:
+        return self.intent, self.slots
+
+
+class CarEars:
+    """Built once in a process; hears one recording after another.
+
+    Args:
+        model: folder of the speech model, None for the embedded one.
+        grammar: grammar instead of the shipped one.
+    """
+
+    def __init__(self, model: Path | None = None, grammar: Path | None = None) -> None:
+        config = Config()
+        if model is not None:
+            config = config.model_copy(update={"asr": config.asr.model_copy(update={"model": str(model)})})
+        if grammar is not None:
+            language = config.language.model_copy(update={"shipped": False, "grammars": (grammar,)})
+            config = config.model_copy(update={"language": language})
+        ears = Ears(config)
+        self.config, self.understander = config, ears.understander
+        self._recognizer = rooms.build_recognizer(ears.automaton, ears.lexicon, config.asr)
+        self._prefix_parser = rooms.build_prefix_parser(ears.automaton)
+
+    def meaning(self, text: str) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+        """The commands of a transcript, parsed word for word; [] when it holds none."""
+        found = self._prefix_parser.parse(text)
+        return [(item.intent, _slots(item.values)) for item in found if item.rejected is None]
+
+    def hear(self, near: FloatArray, far: FloatArray | None = None, cancel_echo: bool = True) -> list[Taken]:
+        """Listen to a whole recording as the car does, in blocks of 20 ms."""
+        audio = self.config.audio.model_copy(update={"echo_cancellation": cancel_echo})
+        events: list[Input] = []
+        listener = Listener(
+            rooms.build_front_end(audio),
+            self._recognizer.create_stream(),
+            rooms.build_endpointer(self.config.asr),
+            self._prefix_parser,
+            events.append,
+        )
+        quiet = np.zeros_like(near)
+        for start in range(0, len(near) - BLOCK_SAMPLES + 1, BLOCK_SAMPLES):
+            cut = slice(start, start + BLOCK_SAMPLES)
+            block = AudioBlock(near[cut], start / SAMPLE_RATE_HZ, (quiet if far is None else far)[cut])
+            listener.hear(block)
+        taken = []
+        for event in events:
+            if isinstance(event, Heard) and event.hypothesis.is_final:
+                taken += self._commands(event)
+        return taken
+
+    def _commands(self, event: Heard) -> list[Taken]:
+        hypothesis = event.hypothesis
+        return [
+            Taken(
+                item.intent,
+                _slots(item.values),
+                item.confidence,
+                item.confidence >= self.config.nlu.sure_confidence,
+                hypothesis.text,
+                hypothesis.speech_end_s or 0.0,
+            )
+            for item in self.understander.parse(hypothesis)
+            if item.rejected is None
+        ]
+
+
+def _slots(values: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, str(value)) for name, value in values.items()))
