@@ -1,0 +1,293 @@
+"""The C canceller and suppressors against the same papers written out in numpy, in double precision.
+
+Plain loops over partitions and arrays over bins; no realignment and no drift, which have tests of their own.
+"""
+
+import numpy as np
+import pytest
+
+from carvoice.audio import EchoCanceller, FrontEnd, FrontEndSettings, NoiseSuppressor
+
+RATE, FRAME, SIZE, BINS = 16_000, 160, 320, 161
+PARTITIONS = 16
+PLAIN = {"highpass_hz": 0.0, "max_delay_ms": 0, "follow_drift": False}
+
+
+class Kalman:
+    """One partitioned-block frequency-domain Kalman filter: Kuech, Mabande, Enzner 2014, eqs. 9-16."""
+
+    def __init__(self, wander, elsewhere):
+        self.wander, self.elsewhere = wander, elsewhere
+        self.path = np.zeros((PARTITIONS, BINS), complex)
+        self.spread = np.full((PARTITIONS, BINS), 0.1)  # state covariance
+        self.near = np.zeros(BINS)  # power of near end and noise
+        self.unsure = np.zeros(BINS)  # predicted power of the echo left over
+
+    def predict(self, far):
+        return np.fft.irfft((far * self.path).sum(axis=0))[FRAME:]
+
+    def update(self, far, error):
+        spectrum = np.fft.rfft(np.concatenate([np.zeros(FRAME), error]))
+        power = np.abs(far) ** 2
+        self.near = 0.85 * self.near + 0.15 * np.maximum(np.abs(spectrum) ** 2 - self.unsure, 0)
+        self.unsure = 0.5 * (self.spread * power).sum(axis=0)
+        gain = 0.5 * self.spread / (self.unsure + self.near + 1e-10)
+        taps = np.abs(self.path) ** 2
+        anywhere = self.elsewhere / PARTITIONS * taps.sum(axis=0)
+        self.spread = (1 - 0.5 * gain * power) * self.spread + self.wander * (taps + anywhere)
+        gradient = np.fft.irfft(gain * far.conj() * spectrum, axis=1)
+        gradient[:, FRAME:] = 0  # a partition has 160 taps
+        self.path = self.path + np.fft.rfft(gradient, axis=1)
+
+    def take_over(self, other):
+        self.path, self.spread, self.near = other.path.copy(), other.spread.copy(), other.near.copy()
+
+
+class Canceller:
+    """Two of them beside each other (Ochiai, Araseki, Ogihara 1977), the better one's output."""
+
+    def __init__(self):
+        self.filters = Kalman(2e-5, 0.0), Kalman(4e-3, 1.5)
+        self.far = np.zeros((PARTITIONS, BINS), complex)
+        self.last = np.zeros(FRAME)
+        self.power = np.zeros(3)  # of deep and fast error, and of the microphone: smoothed
+        self.choice = 0
+        self.better = [0, 0]
+
+    def process(self, near, far):
+        """Error, echo model and predicted residual of one frame."""
+        self.far = np.roll(self.far, 1, axis=0)
+        self.far[0] = np.fft.rfft(np.concatenate([self.last, far]))
+        self.last = far
+        if not np.abs(self.far).any():
+            return near, np.zeros(FRAME), self.filters[self.choice == 1].unsure
+        deep, fast = self.filters
+        echoes = [deep.predict(self.far), fast.predict(self.far), np.zeros(FRAME)]
+        self.power = 0.8 * self.power + 0.2 * np.mean((near - np.array(echoes)) ** 2, axis=1)
+        before, self.choice = self.choice, self.choose()
+        fade = 1.0 if before == self.choice else np.arange(1, FRAME + 1) / FRAME
+        echo = echoes[before] + fade * (echoes[self.choice] - echoes[before])
+        model = echoes[self.choice if self.choice < 2 else 0]
+        deep.update(self.far, near - echoes[0])
+        fast.update(self.far, near - echoes[1])
+        fast.update(self.far, near - fast.predict(self.far))
+        self.exchange()
+        return near - echo, model, self.filters[self.choice == 1].unsure
+
+    def choose(self):
+        deep, fast, near = self.power
+        choice = 0 if self.choice == 2 else self.choice
+        if choice == 0 and fast < 0.65 * deep:
+            choice = 1
+        elif choice == 1 and deep < 0.95 * fast:
+            choice = 0
+        most = near if self.choice == 2 else 1.5 * near
+        return 2 if self.power[choice] > most else choice
+
+    def exchange(self):
+        deep, fast, _ = self.power
+        self.better[1] = self.better[1] + 1 if fast < 0.7 * deep else 0
+        self.better[0] = self.better[0] + 1 if deep < 0.5 * fast else 0
+        if self.better[1] >= 15:
+            self.filters[0].take_over(self.filters[1])
+            self.power[0], self.better[1] = fast, 0
+        elif self.better[0] >= 40:
+            self.filters[1].take_over(self.filters[0])
+            self.power[1], self.better[0] = deep, 0
+
+
+class Residual:
+    """Power of the echo that is left: what the filter predicts, minimum ratio, regression, decay."""
+
+    def __init__(self):
+        self.error, self.echo, self.tail = np.zeros(BINS), np.zeros(BINS), np.zeros(BINS)
+        self.leak = np.full(BINS, 0.1)
+        self.window, self.former = np.full(BINS, 0.04), np.full(BINS, 0.04)
+        self.frames = 0
+        self.mean_error, self.mean_echo = np.zeros(20), np.zeros(20)
+        self.covariance, self.echo_variance, self.error_variance = np.zeros(20), np.zeros(20), np.zeros(20)
+
+    def process(self, error, echo, unsure):
+        self.error = 0.8 * self.error + 0.2 * error
+        self.echo = 0.8 * self.echo + 0.2 * echo
+        if self.echo.max() > 1e-7 * SIZE:
+            self.track_minimum()
+        bands = np.minimum(np.arange(BINS) // 8, 19)
+        share = np.maximum(self.regress(error, echo)[bands], self.leak)
+        now = np.maximum(share * np.maximum(echo, self.echo), unsure)
+        self.tail = np.maximum(now, 0.7 * self.tail)
+        self.tail[self.tail < 1e-8] = 0
+        return self.tail
+
+    def track_minimum(self):
+        """Martin 2001: over two windows of 100 frames."""
+        self.frames += 1
+        ratio = self.error / (self.echo + 1e-7)
+        least = np.minimum(self.window, ratio)
+        wanted = np.minimum(2.5 * np.minimum(least, self.former), 2.0)
+        self.leak = self.leak + 0.1 * (wanted - self.leak)
+        self.window = least
+        if self.frames == 100:
+            self.frames, self.former, self.window = 0, least, ratio
+
+    def regress(self, error, echo):
+        """Valin 2007, eq. 15, in bands of 400 Hz."""
+        e, y = error[:160].reshape(20, 8).sum(axis=1), echo[:160].reshape(20, 8).sum(axis=1)
+        de, dy = e - self.mean_error, y - self.mean_echo
+        self.mean_error += 0.04 * de
+        self.mean_echo += 0.04 * dy
+        self.covariance += 0.04 * (de * dy - self.covariance)
+        self.echo_variance += 0.04 * (dy * dy - self.echo_variance)
+        self.error_variance += 0.04 * (de * de - self.error_variance)
+        covariance = np.maximum(self.covariance, 0)
+        alike = np.sqrt(covariance).sum() / (
+            np.sqrt(np.sqrt(self.echo_variance * self.error_variance)).sum() + 1e-30
+        )
+        together = np.clip((alike**2 - 0.5) / 0.3, 0, 1)
+        return np.minimum(together * covariance / (self.echo_variance + 1e-12), 2.0)
+
+
+class Noise:
+    """Gerkmann, Hendriks 2012: speech-presence-weighted recursion; held where echo dominates."""
+
+    def __init__(self):
+        self.psd, self.habit, self.frames = np.zeros(BINS), np.zeros(BINS), 0
+
+    def process(self, power, echo):
+        if self.frames < 10:
+            self.frames += 1
+            self.psd += (np.maximum(power - echo, 0) + 1e-9 - self.psd) / self.frames
+            return self.psd
+        snr = 10**1.5
+        ratio = np.minimum(power / self.psd * snr / (1 + snr), 60)
+        speech = 1 / (1 + (1 + snr) * np.exp(-ratio))
+        self.habit = 0.9 * self.habit + 0.1 * speech
+        speech = np.where((self.habit > 0.99) & (speech > 0.99), 0.99, speech)
+        share = np.where(power > 0.1 * self.psd, echo / (power + 1e-9), 0)
+        speech = np.maximum(speech, np.minimum(share, 1))
+        now = speech * self.psd + (1 - speech) * power
+        self.psd = 0.8 * self.psd + 0.2 * now + 1e-12
+        return self.psd
+
+
+class Gain:
+    """Wiener gain with the decision-directed a-priori SNR (Ephraim, Malah 1984, eq. 51)."""
+
+    def __init__(self):
+        self.speech = np.zeros(BINS)
+
+    def process(self, power, interference, floor):
+        excess = np.maximum(power / (interference + 1e-12) - 1, 0)
+        prior = 0.96 * self.speech / (interference + 1e-12) + 0.04 * excess
+        gain = prior / (1 + prior)
+        self.speech = gain**2 * power
+        return np.where(interference > 0, np.maximum(gain, floor), 1.0)
+
+
+class Chain:
+    """Error and echo model to both outputs, by windowed overlap-add."""
+
+    def __init__(self, suppress_echo=True, suppress_noise=True):
+        self.echo_on, self.noise_on = suppress_echo, suppress_noise
+        self.canceller, self.residual, self.noise = Canceller(), Residual(), Noise()
+        self.echo_gain, self.full_gain = Gain(), Gain()
+        self.window = np.sin(np.pi * (np.arange(SIZE) + 0.5) / SIZE)
+        self.past = np.zeros((2, FRAME))
+        self.tails = np.zeros((2, FRAME))
+        self.quiet = 1 << 20
+
+    def process(self, near, far):
+        error, model, unsure = self.canceller.process(near, far)
+        self.quiet = 0 if np.mean(far**2) > 1e-7 else self.quiet + 1
+        now = np.stack([error, model])
+        spectrum, echo = np.fft.rfft(np.concatenate([self.past, now], axis=1) * self.window)
+        self.past = now
+        power = np.abs(spectrum) ** 2
+        sounds = self.quiet < PARTITIONS
+        left = self.residual.process(power, np.abs(echo) ** 2, unsure * sounds) * self.echo_on
+        noise = self.noise.process(power, left)
+        light = self.echo_gain.process(power, left, np.full(BINS, 0.01))
+        noise = noise if self.noise_on else 0 * noise
+        both = 2.5 * left + noise
+        floor = (0.01 * 2.5 * left + 0.1 * noise) / (both + 1e-12)
+        full = self.full_gain.process(power, both, floor)
+        outs = []
+        for gain, tail in zip((1 - 0.5 * (1 - light), full), self.tails, strict=True):
+            frame = np.fft.irfft(spectrum * gain) * self.window
+            outs.append(tail + frame[:FRAME])
+            tail[:] = frame[FRAME:]
+        return outs
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """Five seconds: echo, a talker over it, a changed path, a silent far end."""
+    rng = np.random.default_rng(11)
+    n = 5 * RATE
+    far = 0.1 * rng.standard_normal(n) * np.repeat(rng.random(n // 800) ** 2, 800)
+    far[int(4.5 * RATE) :] = 0
+    one, other = rng.standard_normal((2, 700)) * np.exp(-np.arange(700) / 120) * 0.1
+    mic = np.convolve(far, one)[:n]
+    mic[3 * RATE :] = np.convolve(far, other)[3 * RATE : n]
+    mic[2 * RATE : 3 * RATE] += 0.05 * rng.standard_normal(RATE) * np.sin(np.arange(RATE) / 900)
+    mic += 1e-3 * rng.standard_normal(n)
+    return mic.astype(np.float32), far.astype(np.float32)
+
+
+def frames(signal):
+    return np.asarray(signal, np.float64).reshape(-1, FRAME)
+
+
+def below_db(got, wanted):
+    """How far the difference lies below the wanted signal."""
+    return 10 * np.log10(np.mean((got - wanted) ** 2) / np.mean(wanted**2))
+
+
+def test_canceller(scene):
+    mic, far = scene
+    chain = FrontEnd(FrontEndSettings(linear_only=True, **PLAIN))
+    got = chain.process(mic, far).asr
+    reference = Canceller()
+    wanted = [reference.process(m, f)[0] for m, f in zip(frames(mic), frames(far), strict=True)]
+    assert below_db(got, np.concatenate(wanted)) < -100
+
+
+def test_whole_chain(scene):
+    mic, far = scene
+    out = FrontEnd(FrontEndSettings(**PLAIN)).process(mic, far)
+    reference = Chain()
+    wanted = [reference.process(m, f) for m, f in zip(frames(mic), frames(far), strict=True)]
+    asr, vad = (np.concatenate(channel) for channel in zip(*wanted, strict=True))
+    assert below_db(out.asr, asr) < -100
+    assert below_db(out.vad, vad) < -100
+
+
+def test_noise_suppressor(scene):
+    mic, _ = scene
+    got = NoiseSuppressor().process(mic)
+    reference = Chain(suppress_echo=False)
+    nothing = np.zeros(FRAME)
+    wanted = np.concatenate([reference.process(m, nothing)[1] for m in frames(mic)])
+    assert below_db(got, wanted) < -100
+
+
+def test_the_reference_cancels(scene):
+    """The oracle is no straw man: it takes the echo away itself."""
+    mic, far = scene
+    reference = Canceller()
+    left = [reference.process(m, f)[0] for m, f in zip(frames(mic), frames(far), strict=True)]
+    second = slice(1 * 100, 2 * 100)
+    assert np.mean(frames(mic)[second] ** 2) > 300 * np.mean(np.array(left[second]) ** 2)
+
+
+@pytest.mark.parametrize("level", [0.3, -2.0, 1e-6])
+def test_bypass_is_linear_bit_for_bit(scene, level):
+    """With nothing to cancel, the canceller passes sums and multiples through as they are."""
+    mic, _ = scene
+    other = np.roll(mic, 777)
+    level = np.float32(level)
+
+    def through(x):
+        return EchoCanceller(linear_only=True).process(x, np.zeros_like(x))
+
+    np.testing.assert_array_equal(through(mic + level * other), through(mic) + level * through(other))
