@@ -203,6 +203,10 @@ class LogConfig(Section):
     alert_p95_ms: float = Field(600.0, gt=0, description="Warn when commands take longer to the frame.")
     alert_ttft_p95_ms: float = Field(2500.0, gt=0, description="Warn when answers begin later than this.")
     alert_error_rate: float = Field(0.1, ge=0, le=1, description="Warn when more turns fail than this share.")
+    alert_spoken: bool = Field(False, description="Tell the driver of these, when nobody is speaking.")
+    alert_path: str = Field(
+        "", description="Path of the car set true while one stands, like a lamp; empty for none."
+    )
     quality_share: float = Field(
         0.01, ge=0, le=1, description="Share of answers scored by a remote model; 0 for none."
     )

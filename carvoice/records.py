@@ -152,7 +152,7 @@ class Action:
         path: COVESA VSS path, e.g. ``Vehicle.Cabin.HVAC.Station.Row1.Driver.Temperature``.
         value: the value wanted, in the VSS unit of the path; None for GET.
         zone: the zone the talker sits in.
-        source: "grammar" or "llm": who asked.
+        source: "grammar", "llm" or "service" (the assistant's own notices): who asked.
         intent: intent it came from.
     """
 

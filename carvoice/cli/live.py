@@ -151,8 +151,10 @@ def run_microphone(settings: Config, json: bool) -> None:
     errors = Errors()
     with ExitStack() as stack:
         shown = stack.enter_context(display(json))
-        tell = telling(shown.event, observe=build_observer(settings, stack))
+        observe = build_observer(settings, stack)
+        tell = telling(shown.event, observe=observe)
         assistant = stack.enter_context(Assistant(settings, on_event=tell, loudspeaker=speaker))
+        observe.attach(assistant)
         gc.freeze()  # what was built stays: looking through it again would hold a turn up for tens of ms
         capture = Capture(source, assistant.listener().hear, on_error=errors)
         capture.start()
@@ -250,8 +252,10 @@ def cabin_session(
     cabin = _cabin(settings.audio)
 
     with ExitStack() as stack:
-        tell = telling(on_event, events.put, observe=build_observer(settings, stack))
+        observe = build_observer(settings, stack)
+        tell = telling(on_event, events.put, observe=observe)
         assistant = stack.enter_context(Assistant(settings, on_event=tell, clock=lambda: cabin.now_s))
+        observe.attach(assistant)
         player = assistant.player
         listener = assistant.listener()
 

@@ -40,6 +40,7 @@ def say(
     with ExitStack() as stack:
         observe = build_observer(settings, stack)
         assistant = stack.enter_context(Assistant(settings, aloud=False))
+        observe.attach(assistant)
         assistant.vehicle.wait_until_known()
         for path, value in signals(car or []):
             assistant.vehicle.set_simulated(path, value)

@@ -129,6 +129,17 @@ class PartFailed:
     part: str
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something of ours that the driver should know; said when nobody speaks and nothing is asked.
+
+    Attributes:
+        key: of the sentence among the ``system`` replies.
+    """
+
+    key: str
+
+
 Input: TypeAlias = (
     Activated
     | SpeechSuspected
@@ -141,6 +152,7 @@ Input: TypeAlias = (
     | AnswerEnded
     | Cancelled
     | PartFailed
+    | Notice
 )
 
 

@@ -39,6 +39,8 @@ from carvoice.trace import Clock
 _log = logging.getLogger(__name__)
 
 _RETRY_ACT_S = 0.1
+_RETRY_NOTICE_S = 0.5
+_NOTICES = 4  # that wait; older ones are no news
 
 
 class Dialogue:
@@ -126,6 +128,7 @@ class Dialogue:
         )
         self._turn: TurnDraft | None = None
         self._goes_idle = False
+        self._notices: deque[str] = deque(maxlen=_NOTICES)
 
     # ---- driving it --------------------------------------------------------------------------------
 
@@ -200,6 +203,9 @@ class Dialogue:
                 self._answer_ended(item)
             case ev.PartFailed():
                 self._apologize(f"{item.part}_lost")
+            case ev.Notice():
+                self._notices.append(item.key)
+                self._give_notice()
             case ev.Cancelled():
                 self._cancel_all()
 
@@ -213,6 +219,8 @@ class Dialogue:
                 self._speech.go_on()
             case "act":
                 self._act_announced()
+            case "notice":
+                self._give_notice()
             case "thinking":
                 self._say_one_moment()
             case "answer":
@@ -397,6 +405,19 @@ class Dialogue:
             return
         turn = self._begin_own_turn()
         self._carry_on(self._conversation.act_announced(turn.trace))
+
+    def _give_notice(self) -> None:
+        """Say what waits to be told, unless somebody speaks or may be about to."""
+        if not self._notices:
+            return
+        if self.state is not State.IDLE or self._attention.hears_speech:
+            self._deadlines.arm("notice", _RETRY_NOTICE_S)
+            return
+        text = self._replies.system(self._notices.popleft())
+        self._begin_own_turn()
+        self._carry_on(Response(Reply(text, "notice"), to_idle=True))
+        if self._notices:
+            self._deadlines.arm("notice", _RETRY_NOTICE_S)
 
     # ---- breaking off ------------------------------------------------------------------------------
 

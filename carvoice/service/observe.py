@@ -2,35 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from carvoice.assistant import Assistant
 from carvoice.assistant.brain import build_judge
 from carvoice.config import Config, LogConfig
 from carvoice.errors import ConfigError
 from carvoice.records import Turn
-from carvoice.service.alerts import AlertRule, Alerts
+from carvoice.service.alerts import Alert, AlertRule, Alerts
+from carvoice.service.notices import Notices
 from carvoice.service.quality import QualitySampler
 from carvoice.turnlog import Privacy, TurnLog
 
-Observer = Callable[[Turn], None]
+Look = Callable[[Turn], None]
 
 
-def build_observer(config: Config, stack: ExitStack) -> Observer:
+class Observer:
+    """Called with every finished turn; returns at once.
+
+    Args:
+        looks: everything that wants to see turns.
+        notices: what alerts do beside the log; they need an assistant.
+    """
+
+    def __init__(self, looks: Sequence[Look], notices: Notices) -> None:
+        self._looks = tuple(looks)
+        self._notices = notices
+
+    def attach(self, assistant: Assistant) -> None:
+        """Let alerts be said by this assistant and shown in its car, as far as the settings ask for it.
+
+        Raises:
+            ConfigError: ``log.alert_path`` cannot be set in its car.
+        """
+        self._notices.attach(assistant)
+
+    def __call__(self, turn: Turn) -> None:
+        """Look at a turn."""
+        for look in self._looks:
+            look(turn)
+
+
+def build_observer(
+    config: Config, stack: ExitStack, on_alert: Callable[[Alert], None] = lambda alert: None
+) -> Observer:
     """Build what the settings ask for.
 
     Args:
         config: the settings.
         stack: closes everything in the end.
-
-    Returns:
-        To be called with every finished turn; returns at once.
+        on_alert: told every alert, from the thread that observes.
 
     Raises:
         ConfigError: something is asked for whose packages are not installed.
     """
     log = config.log
-    observers: list[Observer] = [Alerts(_rules(log)).observe]
+    notices = Notices(log.alert_spoken, log.alert_path)
+    stack.callback(notices.close)
+
+    def tell(alert: Alert) -> None:
+        notices.tell(alert)
+        on_alert(alert)
+
+    observers: list[Look] = [Alerts(_rules(log), tell).observe]
     if log.folder is not None:
         turn_log = TurnLog(log.folder, Privacy.FULL if log.transcripts else Privacy.NO_TEXT)
         stack.callback(turn_log.close)
@@ -45,12 +80,7 @@ def build_observer(config: Config, stack: ExitStack) -> Observer:
         observers.append(_prometheus(log.prometheus_port, stack))
     if log.otlp_endpoint:
         observers.append(_telemetry(log, stack))
-
-    def observe(turn: Turn) -> None:
-        for observer in observers:
-            observer(turn)
-
-    return observe
+    return Observer(observers, notices)
 
 
 def _rules(log: LogConfig) -> list[AlertRule]:
@@ -61,7 +91,7 @@ def _rules(log: LogConfig) -> list[AlertRule]:
     ]
 
 
-def _prometheus(port: int, stack: ExitStack) -> Observer:
+def _prometheus(port: int, stack: ExitStack) -> Look:
     try:
         from prometheus_client import start_http_server
 
@@ -76,7 +106,7 @@ def _prometheus(port: int, stack: ExitStack) -> Observer:
     return metrics.observe
 
 
-def _telemetry(log: LogConfig, stack: ExitStack) -> Observer:
+def _telemetry(log: LogConfig, stack: ExitStack) -> Look:
     try:
         from carvoice.service.telemetry import otlp_telemetry
     except ImportError:

@@ -24,7 +24,7 @@ from carvoice.records import Decision, Value, Zone
 from carvoice.vehicle.car import Car, line_of, parse_toml, read_text
 
 SELF = "$self"  # in a condition: the path of the action itself
-SOURCES = ("grammar", "llm")
+SOURCES = ("grammar", "llm", "service")
 _EFFECTS = {"deny": Decision.DENY, "confirm": Decision.CONFIRM, "warn": Decision.ALLOW}
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from carvoice.dialogue import Activated, Interrupted, PlaybackEnded, SpeechBegan, SpeechEnded, State
-from carvoice.dialogue.events import PartFailed, SpeechSuspected
+from carvoice.dialogue.events import Notice, PartFailed, SpeechSuspected
 
 
 def start_reply(scene, text: str = "help") -> None:
@@ -241,6 +241,19 @@ def test_a_lost_microphone_and_a_failed_recognizer_are_told_in_one_sentence(scen
         assert [words in reply for reply in scene.replies[before:]] == [True]
         scene.say("open the driver window")
     assert len(scene.world.performed) == 2
+
+
+def test_a_notice_waits_until_nobody_is_speaking_and_nothing_is_asked(scene) -> None:
+    start_reply(scene, "open the trunk")
+    scene.post(Notice("alert_slow_command"))
+    scene.wait_spoken()
+    assert scene.dialogue.expects == "confirmation"
+    scene.wait(1.0)
+    assert not any("slower" in reply for reply in scene.replies)
+    scene.say("no")
+    scene.wait(20.0)
+    assert scene.replies[-1] == "I'm slower than usual at the moment."
+    assert scene.dialogue.state is State.IDLE  # and nobody is listened to because of it
 
 
 def test_a_voice_that_raises_ends_the_turn_and_the_next_one_works(scene) -> None:
