@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections import Counter
 from dataclasses import dataclass
 from math import comb
 from pathlib import Path
@@ -59,6 +58,7 @@ CONDITIONS: dict[str, tuple[str | None, float, str | None, float]] = {
 VARIANTS: dict[str, tuple[dict[str, object], str]] = {
     FRONT_END: ({}, "asr"),
     "no high-pass": ({"highpass_hz": 0.0}, "asr"),
+    "high-pass 20 Hz": ({"highpass_hz": 20.0}, "asr"),
     "echo share 0": ({"asr_echo_share": 0.0}, "asr"),
     "echo share 0.8": ({"asr_echo_share": 0.8}, "asr"),
     "noise share 0.3": ({"asr_noise_share": 0.3}, "asr"),
@@ -73,14 +73,6 @@ class Order:
     sound: np.ndarray
     text: str
     meaning: object
-
-
-@dataclass(slots=True)
-class Score:
-    """Of one system in one condition: word errors, and which orders were understood right."""
-
-    word_errors: int = 0
-    right: tuple[bool, ...] = ()
 
 
 class Ear:
@@ -150,6 +142,15 @@ def sign_test(better: int, worse: int) -> float:
     return min(1.0, 2 * sum(comb(count, k) for k in range(less + 1)) / 2**count) if count else 1.0
 
 
+def interval(with_it: list[int], without: list[int], words: int) -> tuple[float, float]:
+    """95 % interval of the difference in word errors, points: bootstrap over the orders, paired."""
+    difference = np.subtract(with_it, without)
+    rng = np.random.default_rng(0)
+    drawn = difference[rng.integers(len(difference), size=(10_000, len(difference)))].sum(axis=1)
+    low, high = np.percentile(100 * drawn / words, [2.5, 97.5])
+    return float(low), float(high)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -164,17 +165,17 @@ def main() -> None:
     lines = [
         f"{len(said)} orders of voices unknown to the model, {words} words; embedded model, shipped grammar;",
         "made by bench/audio_orders.py. Understood: intent and every slot as of the words that were said.",
-        "Better and worse: orders understood only with, only without the front end; p: of so uneven a split",
-        "by chance.",
+        "Difference: of the word errors, with the front end less without, points, and its 95 % interval",
+        "(paired bootstrap over the orders). Better and worse: orders understood only with, only without the",
+        "front end; p: of so uneven a split by chance.",
         "",
         "| condition | "
         + " | ".join(f"{name}: word errors %, understood %" for name in columns)
-        + " | better | worse | p |",
-        "|---|" + "---|" * (len(columns) + 3),
+        + " | difference | better | worse | p |",
+        "|---|" + "---|" * (len(columns) + 4),
     ]
-    totals: Counter[str] = Counter()
     for condition in arguments.conditions:
-        wrong: Counter[str] = Counter()
+        wrong: dict[str, list[int]] = {name: [] for name in columns}
         right: dict[str, list[bool]] = {name: [] for name in columns}
         for seed, order in enumerate(said):
             mic, far = cabin(order, condition, seed)
@@ -182,15 +183,18 @@ def main() -> None:
                 sound = mic if name == MICROPHONE else cleaned(mic, far, *systems[name])
                 end = len(mic) - RATE + POST_ROLL
                 heard = ear.hear(np.ascontiguousarray(sound[LEAD - PRE_ROLL : end]))
-                wrong[name] += Levenshtein.distance(order.text.split(), heard.text.split())
+                wrong[name].append(Levenshtein.distance(order.text.split(), heard.text.split()))
                 right[name].append(ear.meaning(heard) == order.meaning)
-        cells = [f"{100 * wrong[name] / words:.1f}, {100 * np.mean(right[name]):.1f}" for name in columns]
+        cells = [
+            f"{100 * sum(wrong[name]) / words:.1f}, {100 * np.mean(right[name]):.1f}" for name in columns
+        ]
+        change = 100 * (sum(wrong[FRONT_END]) - sum(wrong[MICROPHONE])) / words
+        low, high = interval(wrong[FRONT_END], wrong[MICROPHONE], words)
         pairs = list(zip(right[MICROPHONE], right[FRONT_END], strict=True))
         better, worse = pairs.count((False, True)), pairs.count((True, False))
-        totals["better"] += better
-        totals["worse"] += worse
         lines.append(
-            f"| {condition} | {' | '.join(cells)} | {better} | {worse} | {sign_test(better, worse):.3g} |"
+            f"| {condition} | {' | '.join(cells)} | {change:+.1f} ({low:+.1f} to {high:+.1f})"
+            f" | {better} | {worse} | {sign_test(better, worse):.3g} |"
         )
         print(lines[-1], flush=True)
     text = "\n".join(lines) + "\n"

@@ -6,7 +6,7 @@ enum { DEEP, FAST, NEITHER };
 enum { FAST_WINS_AFTER = 15, DEEP_WINS_AFTER = 40 }; /* frames */
 #define POWER_MEMORY 0.8f
 #define FAST_ELSEWHERE 1.5f
-
+#define OFFSET_RATE 2e-4f /* per sample: 0.5 Hz, so low that the echo itself hardly turns in phase */
 
 void cv_canceller_carve(cv_canceller *canceller, cv_arena *arena, size_t lanes) {
     cv_kalman_carve(&canceller->deep, arena, lanes);
@@ -19,6 +19,8 @@ void cv_canceller_init(cv_canceller *canceller, const cv_canceller_config *confi
     canceller->config = *config;
     cv_kalman_init(&canceller->deep, &deep, fft);
     cv_kalman_init(&canceller->fast, &fast, fft);
+    canceller->offset = 0.0f;
+    canceller->offset_rate = 1.0f;
     canceller->near_power = canceller->deep_power = canceller->fast_power = 0.0f;
     canceller->choice = DEEP;
     canceller->fast_better = canceller->deep_better = 0;
@@ -34,6 +36,18 @@ static float mean_square(const float *x) {
 
 static void smooth(float *power, const float *frame) {
     *power = POWER_MEMORY * *power + (1.0f - POWER_MEMORY) * mean_square(frame);
+}
+
+static void remove_offset(cv_canceller *canceller, const float *near, float *sound) {
+    float offset = canceller->offset, rate = canceller->offset_rate;
+    for (int i = 0; i < CV_FRAME; i++) {
+        offset += rate * (near[i] - offset);
+        sound[i] = near[i] - offset;
+        rate = rate / (1.0f + rate);
+        rate = rate > OFFSET_RATE ? rate : OFFSET_RATE;
+    }
+    canceller->offset = offset;
+    canceller->offset_rate = rate;
 }
 
 /* Keep the present choice unless another is clearly better. */
@@ -63,7 +77,8 @@ static void exchange(cv_canceller *canceller) {
 
 void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, int active, const float *near,
                           float *error) {
-    float echo[3][CV_FRAME], left[2][CV_FRAME];
+    float echo[3][CV_FRAME], left[2][CV_FRAME], sound[CV_FRAME];
+    remove_offset(canceller, near, sound);
     if (!active) {
         memset(canceller->echo, 0, sizeof canceller->echo);
         memset(canceller->model, 0, sizeof canceller->model);
@@ -74,10 +89,10 @@ void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, in
     cv_kalman_predict(&canceller->fast, far, echo[FAST]);
     memset(echo[NEITHER], 0, sizeof echo[NEITHER]);
     for (int i = 0; i < CV_FRAME; i++) {
-        left[DEEP][i] = near[i] - echo[DEEP][i];
-        left[FAST][i] = near[i] - echo[FAST][i];
+        left[DEEP][i] = sound[i] - echo[DEEP][i];
+        left[FAST][i] = sound[i] - echo[FAST][i];
     }
-    smooth(&canceller->near_power, near);
+    smooth(&canceller->near_power, sound);
     smooth(&canceller->deep_power, left[DEEP]);
     smooth(&canceller->fast_power, left[FAST]);
     int before = canceller->choice, now = choose(canceller);
@@ -92,7 +107,7 @@ void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, in
     cv_kalman_update(&canceller->fast, far, left[FAST]);
     /* learning from each frame twice brings the fast filter there in almost half the time */
     cv_kalman_predict(&canceller->fast, far, echo[FAST]);
-    for (int i = 0; i < CV_FRAME; i++) left[FAST][i] = near[i] - echo[FAST][i];
+    for (int i = 0; i < CV_FRAME; i++) left[FAST][i] = sound[i] - echo[FAST][i];
     cv_kalman_update(&canceller->fast, far, left[FAST]);
     exchange(canceller);
 }

@@ -4,7 +4,8 @@
  * changes and drift. Each frame's output comes from the one with less left over, and when the fast one
  * has been better for a while the deep one takes over its state (a shadow filter: K. Ochiai, T. Araseki,
  * T. Ogihara, "Echo canceler with two echo path models", IEEE Trans. Comm. 25, 1977), which frees it
- * from lock-up after a change of the path.
+ * from lock-up after a change of the path. The filters learn from the microphone without its DC offset, which
+ * would leak into every bin; what is handed on is the microphone itself less the echo.
  */
 #ifndef CV_CANCELLER_H
 #define CV_CANCELLER_H
@@ -21,6 +22,7 @@ typedef struct {
 typedef struct {
     cv_canceller_config config;
     cv_kalman deep, fast;
+    float offset, offset_rate; /* mean of the microphone, and how fast it follows: at first as a plain mean */
     float near_power, deep_power, fast_power; /* smoothed, of the frames */
     int choice;      /* 0 deep, 1 fast, 2 neither: the microphone itself */
     int fast_better, deep_better; /* frames in a row */

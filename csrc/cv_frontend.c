@@ -41,6 +41,7 @@ struct cv_frontend {
     float window[CV_FFT_SIZE];
     float error_past[CV_MAX_MICS][CV_FRAME], echo_past[CV_FRAME]; /* first halves of the windows */
     float asr_tail[CV_FRAME], vad_tail[CV_FRAME];    /* to overlap-add with the next frame */
+    int passed;                                      /* the last frame left its spectrum as it was, for asr */
     float mic_power, error_power;                    /* smoothed while the far end sounds */
     int quiet_frames;                                /* of the far end */
     float near[CV_MAX_MICS * CV_FRAME], far[CV_MAX_FAR_CHANNELS * CV_FRAME];
@@ -119,6 +120,7 @@ void cv_frontend_reset(cv_frontend *f) {
     memset(f->echo_past, 0, sizeof f->echo_past);
     memset(f->asr_tail, 0, sizeof f->asr_tail);
     memset(f->vad_tail, 0, sizeof f->vad_tail);
+    f->passed = 0;
     f->mic_power = f->error_power = 0.0f;
     f->quiet_frames = 1 << 20;
 }
@@ -268,12 +270,22 @@ static void cancel(cv_frontend *f, const float *far, cv_frontend_output *out) {
     out->erle_db = out->far_active ? decibels(f->mic_power) - decibels(f->error_power) : 0.0f;
 }
 
+/* Where two windows in a row were left as they were, the frame they share is too: hand it on bit for bit, so
+ * that the recognizer hears just the microphone when there is nothing to take away. */
+static void pass(cv_frontend *f, const float *gain, const float *frame, float *asr) {
+    int passes = f->config.mics == 1;
+    for (int k = 0; k < CV_BINS; k++) passes &= gain[k] == 1.0f;
+    if (passes && f->passed) memcpy(asr, frame, CV_FRAME * sizeof(float));
+    f->passed = passes;
+}
+
 /* Everything behind the canceller: error to asr and vad. */
 static void shape(cv_frontend *f, cv_frontend_output *out) {
     const cv_frontend_config *c = &f->config;
     float re[CV_MAX_MICS * CV_BINS], im[CV_MAX_MICS * CV_BINS], power[CV_BINS];
     float echo_re[CV_BINS], echo_im[CV_BINS], echo_power[CV_BINS];
-    float asr_gain[CV_BINS], vad_gain[CV_BINS];
+    float asr_gain[CV_BINS], vad_gain[CV_BINS], frame[CV_FRAME];
+    memcpy(frame, f->error_past[0], sizeof frame);
     analyse(f, f->echo_past, f->canceller[0].model, echo_re, echo_im, echo_power);
     for (int m = c->mics - 1; m >= 0; m--)
         analyse(f, f->error_past[m], f->error[m], re + m * CV_BINS, im + m * CV_BINS, power);
@@ -286,6 +298,7 @@ static void shape(cv_frontend *f, cv_frontend_output *out) {
     out->speech = f->vad.probability;
     out->zone = c->mics > 1 ? f->beam.zone : -1;
     synthesize(f, re, im, asr_gain, 1.0f - c->asr_noise_share * (1.0f - c->noise_floor), f->asr_tail, out->asr);
+    pass(f, asr_gain, frame, out->asr);
     synthesize(f, re, im, vad_gain, c->suppress_noise ? c->noise_floor : 1.0f, f->vad_tail, out->vad);
     if (c->control_gain) cv_gain_process(&f->gain, out->speech, out->asr);
 }

@@ -23,8 +23,8 @@ class FrontEndSettings:
         microphone_positions_m: where they are, needed from two on.
         zone_positions_m: where the mouths are, in the order of ``ZONES``; the first is the driver's.
         far_channels: loudspeaker channels, 1 or 2.
-        highpass_hz: cut-off of the high-pass against DC, 0 for none. 70 Hz measured no better and no worse in
-            word errors (bench/audio_wer.py, 206 words), so the one that changes less is the default.
+        highpass_hz: cut-off of a high-pass before everything, 0 for none: a sound card's DC offset does not
+            disturb the canceller, and the recognizer's features are made without it.
         cancel_echo: linear echo canceller.
         suppress_echo: residual echo suppressor (both outputs; the recognizer's only by its share).
         suppress_noise: noise suppressor of the ``vad`` output.
@@ -50,7 +50,7 @@ class FrontEndSettings:
     microphone_positions_m: tuple[tuple[float, float, float], ...] = ()
     zone_positions_m: tuple[tuple[float, float, float], ...] = SEATS_M
     far_channels: int = 1
-    highpass_hz: float = 20.0
+    highpass_hz: float = 0.0
     cancel_echo: bool = True
     suppress_echo: bool = True
     suppress_noise: bool = True
