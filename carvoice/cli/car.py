@@ -21,7 +21,10 @@ def check(
     context: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="Car file; the configured car if left out.")] = None,
 ) -> None:
-    """Check a car file against its database, its policy and the grammar. Exit code 1 on errors."""
+    """Check a car file against its database, its policy and the grammar.
+
+    Exit code 1 on errors; what this car lacks of what can be said is a warning.
+    """
     from carvoice.assistant.rooms import car_path
     from carvoice.vehicle.check import Severity, check_car
 
@@ -38,22 +41,34 @@ def check(
 def new(
     source: Annotated[Path, typer.Option("--from", help="Database: DBC, ARXML, KCD or SYM.")],
     node: Annotated[str, typer.Option(help="Our node in the database; found by itself if left out.")] = "",
-    out: Annotated[Path | None, typer.Option(help="Car file to write; the terminal if left out.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Car file to write, with a rules.toml beside it; the terminal if left out."),
+    ] = None,
 ) -> None:
-    """Draft a car file for an unknown database, for an integrator to finish."""
+    """Draft a car file and a policy for an unknown database, for an integrator to finish."""
     from carvoice.errors import CarError
     from carvoice.vehicle.car import Car
+    from carvoice.vehicle.policy import Policy
     from carvoice.vehicle.scaffold import scaffold_car
+    from carvoice.vehicle.scaffold_policy import scaffold_policy
 
+    catalogue = Car.load(data_path("cars", "demo", "demo.toml"))
     folder = out.absolute().parent if out is not None else None
-    text = scaffold_car(source.absolute(), Car.load(data_path("cars", "demo", "demo.toml")), node, folder)
+    text = scaffold_car(source.absolute(), catalogue, node, folder)
     if out is None:
         typer.echo(text)
         return
-    if out.exists():
-        raise CarError(f"{out}: is there already; give another name to --out")
+    rules = out.with_name("rules.toml")
+    for path in (out, rules):
+        if path.exists():
+            raise CarError(f"{path}: is there already; give another name or folder to --out")
     out.write_text(text, encoding="utf-8")
-    console.print(f"{out} written; finish it, then run: carvoice car check {out}")
+    policy = scaffold_policy(Car.load(out), Policy.load(catalogue.rules_path, catalogue))
+    rules.write_text(policy, encoding="utf-8")
+    console.print(
+        f"{out} and {rules} written; finish both, then run: carvoice car check {out}", soft_wrap=True
+    )
 
 
 @car_app.command()

@@ -1,13 +1,15 @@
 """Checks a car file against its database, its policy and the grammar's actions, before it drives.
 
 What :meth:`Car.load` refuses outright comes back as the one problem; everything else is looked at as a
-whole, so that an integrator gets one list to work through.
+whole, so that an integrator gets one list to work through. An error is what contradicts itself or is
+dangerous. What the grammar can ask for and this car lacks is a warning, one for each branch of the car: the
+driver is told that the car doesn't have it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import product
 from pathlib import Path
@@ -26,10 +28,11 @@ _UNITS = {
     "km/h": {"km/h", "kmh", "kph"},
     "l/100km": {"l/100km", "l/100 km"},
 }
+_BRANCH_DEPTH = 3  # Vehicle.Cabin.Seat
 
 
 class Severity(Enum):
-    """Whether the car can be driven with it."""
+    """An ERROR has to be put right before the car is driven; a WARNING should be known."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -55,6 +58,9 @@ def check_car(path: Path | str, actions: Path | str | None = None) -> tuple[Prob
     Args:
         path: the car file.
         actions: ``actions.yaml`` of the grammar; None to leave the grammar out.
+
+    Returns:
+        The problems, by file and line.
     """
     path = Path(path)
     try:
@@ -135,9 +141,9 @@ def _request(node: Node, leg: Leg) -> Iterator[tuple[Severity, str]]:
     in_range = not leg.signal.is_float and _means_something(node, leg, idle)
     if in_range and len(leg.message.signals) > 1:
         yield (
-            Severity.WARNING,
+            Severity.ERROR,
             f"vss2dbc: the start value {idle} of {leg.signal.name} is a request too: every frame "
-            f"{leg.message.name} sent for another signal asks for it. Give it one that means no request",
+            f"{leg.message.name} sent for another signal asks for it. Say idle = N, what means no request",
         )
 
 
@@ -175,7 +181,11 @@ def _shared_requests(car: Car) -> Iterator[Problem]:
 
 
 def _policy(car: Car, policy: Policy) -> Iterator[Problem]:
-    for node in car.nodes.values():
+    if not policy.allow:
+        yield Problem(
+            Severity.WARNING, policy.path, 0, "there is no [[allow]]: nothing may be asked of the car"
+        )
+    for node in car.nodes.values() if policy.allow else ():
         if node.write is not None and not any(entry.paths.match(node.path) for entry in policy.allow):
             yield Problem(
                 Severity.WARNING, car.path, node.line, f"{node.path}: no [[allow]] of the policy names it"
@@ -212,11 +222,41 @@ def _freshness(car: Car, policy: Policy, rule: str, path: str, max_age_s: float)
 
 
 def _actions(car: Car, actions: Actions) -> Iterator[Problem]:
+    """What the grammar can ask for and the car cannot do, a warning for each branch of the car."""
+    gaps: dict[str, _Gaps] = {}
     for intent, entry in actions.intents.items():
         for step in entry.get("steps", ()):
-            for path in _paths(actions, step["path"]):
-                for message in dict.fromkeys(_step(car, actions, step, path)):
-                    yield Problem(Severity.ERROR, actions.path, 0, f"{intent}: {message}")
+            paths = tuple(_paths(actions, step["path"]))
+            found = {path: tuple(_step(car, actions, step, path)) for path in paths}
+            reasons = [reason for each in found.values() for reason in each]
+            if reasons:
+                branch = ".".join(paths[0].split(".")[:-1][:_BRANCH_DEPTH])
+                gap = gaps.setdefault(branch, _Gaps())
+                (gap.never if all(found.values()) else gap.partly)[intent] = None
+                gap.reasons.update(dict.fromkeys(reasons))
+    for branch, gap in gaps.items():
+        yield Problem(Severity.WARNING, car.path, 0, f"{branch}: {gap.told(branch, car)}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Gaps:
+    """What cannot be carried out about one branch, in the grammar's order (dictionaries as sets)."""
+
+    never: dict[str, None] = field(default_factory=dict)
+    partly: dict[str, None] = field(default_factory=dict)
+    reasons: dict[str, None] = field(default_factory=dict)
+
+    def told(self, branch: str, car: Car) -> str:
+        if not any(path.startswith(f"{branch}.") for path in car.nodes):
+            return f"the car has none of it: cannot be carried out: {_few(self.never, 4, ', ')}"
+        parts = [f"cannot be carried out: {', '.join(self.never)}"] if self.never else []
+        parts += [f"not for every seat and value: {', '.join(self.partly)}"] if self.partly else []
+        return f"{'; '.join(parts)} ({_few(self.reasons, 2, '; ')})"
+
+
+def _few(items: Collection[str], n: int, between: str) -> str:
+    more = len(items) - n
+    return between.join(list(items)[:n]) + (f"{between}and {more} more" if more > 0 else "")
 
 
 def _paths(actions: Actions, template: str) -> Iterator[str]:
@@ -225,7 +265,7 @@ def _paths(actions: Actions, template: str) -> Iterator[str]:
     for match in fields:
         slot, table = match.groups()
         entries = actions.tables.get(table or slot, {}).values()
-        choices.append({i for e in entries for i in (e if isinstance(e, list) else [e])})
+        choices.append(dict.fromkeys(i for e in entries for i in (e if isinstance(e, list) else [e])))
     for chosen in product(*choices):
         path = template
         for match, value in zip(fields, chosen, strict=True):

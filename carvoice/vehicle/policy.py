@@ -14,7 +14,7 @@ path in which ``*`` stands for one branch and ``**`` for any number of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,13 @@ class Paths:
             single = re.compile(_regex(pattern))
             if not any(single.fullmatch(path) for path in car.nodes):
                 raise CarError(f"no path of the car matches {pattern!r}")
-        return cls(tuple(patterns), re.compile("|".join(_regex(p) for p in patterns)))
+        return cls.of(patterns)
+
+    @classmethod
+    def of(cls, patterns: Iterable[str]) -> Paths:
+        """A set of patterns, whatever the car has."""
+        patterns = tuple(patterns)
+        return cls(patterns, re.compile("|".join(_regex(p) for p in patterns)))
 
     def match(self, path: str) -> bool:
         """Whether the path is in the set."""

@@ -24,8 +24,12 @@ from carvoice.vehicle.codec import MessageCodec, SignalCodec
 MIN_SCORE = 62.0
 _SAME_PATH = 5.0  # a request is a little more likely to be about something whose status was found
 _TRUE = {"on", "lock", "locked", "open", "active", "yes", "true", "fold", "folded", "enabled", "start"}
-_FALSE = {"off", "unlock", "unlocked", "close", "closed", "inactive", "no", "false", "unfold", "unfolded",
+_FALSE = {"off", "unlock", "unlocked", "close", "closed", "inactive", "false", "unfold", "unfolded",
           "disabled", "stop"}  # fmt: skip
+_NEGATIONS = {"no", "not"}
+# a request signal's value with one of these words in its name asks for nothing
+_NOTHING = {"idle", "none", "noop", "nop", "noreq", "sna", "invalid"}
+_NO_WHAT = {"request", "requested", "action", "change", "command", "operation"}
 
 _ABBREVIATIONS = """
 active: act actv
@@ -212,16 +216,18 @@ def scaffold_car(database: Path | str, catalogue: Car, node: str = "", folder: P
         for path, vss in catalogue.nodes.items()
         if path in reads or path in writes
     ]
+    features = sorted(catalogue.features)
     used = {m.signal for m in (*reads.values(), *writes.values())}
     left = [f"#   {message}.{s.name}" for message, s in (*requests, *statuses) if s.name not in used]
     dbc = Path(os.path.relpath(database, folder)).as_posix() if folder is not None else database.name
     head = (
         f"# A draft, made by matching the signal names of {database.name} to VSS paths: check every line.\n"
         "# The number behind a signal is how sure the match is (100 is the same words). settle_s is how\n"
-        "# long the full travel takes: measure it. A request signal whose start value is a request needs\n"
-        "# idle = N in its vss2dbc, the raw number that asks for nothing.\n\n"
+        "# long the full travel takes: measure it. idle is the raw number of a request signal that asks for\n"
+        "# nothing: it is sent along with every other request of the message, so make sure of it.\n\n"
         f'[car]\nname = "{database.stem}"\ndbc = "{dbc}"\nrules = "rules.toml"\nnode = "{node}"\n'
-        'driver_position = "LEFT" # or RIGHT\n'
+        'driver_position = "LEFT" # or RIGHT\n\n'
+        "[car.features]\n" + "".join(f"{name} = false # say true only of what is so\n" for name in features)
     )
     rest = "\n# Signals without a match:\n" + "\n".join(left) + "\n" if left else ""
     return head + "\n" + "\n".join(tables) + rest
@@ -262,8 +268,13 @@ def _table(vss: Node, read: Match | None, write: Match | None, codecs: Mapping[s
         named = ", ".join(f"{raw} {name}" for raw, name in list(signal.choices.items())[:8])
         mapping = _mapping(vss, signal, is_request=key == "vss2dbc")
         transform = f", transform = {{ mapping = [{mapping}] }}" if mapping else ""
-        leg = f'{{ signal = "{match.signal}", message = "{match.message}"{transform} }}'
-        lines.append(f"{key} = {leg} # {match.score:.0f}" + (f" values: {named}" if named else ""))
+        idle = _idle(signal) if key == "vss2dbc" else None
+        at_rest = "" if idle is None else f", idle = {idle[0]}"
+        leg = f'{{ signal = "{match.signal}", message = "{match.message}"{transform}{at_rest} }}'
+        notes = [f"# {match.score:.0f}"]
+        notes += [f"values: {named}"] if named else []
+        notes += [f"idle: {idle[1]}"] if idle is not None else []
+        lines.append(f"{key} = {leg} {' '.join(notes)}")
     return "\n".join(lines) + "\n"
 
 
@@ -275,15 +286,46 @@ def _limits(low: float, high: float, signal: SignalCodec) -> tuple[float, float]
     return narrower if narrower[0] < narrower[1] else (low, high)
 
 
+def _idle(signal: SignalCodec) -> tuple[int, str] | None:
+    """The raw number that asks for nothing and why it is thought so; None if the start value will do."""
+    for raw, name in signal.choices.items():
+        if _asks_nothing(name):
+            return None if raw == signal.idle_raw else (raw, f"named {name}")
+    if signal.choices or signal.is_float or signal.is_signed:
+        return None
+    start, above = signal.value(signal.idle_raw), signal.value(signal.mask)
+    if signal.maximum is None or isinstance(start, str) or isinstance(above, str):
+        return None
+    is_request = signal.minimum is None or signal.minimum <= start <= signal.maximum
+    if is_request and above > signal.maximum:
+        return signal.mask, "a guess, all bits set; ask the maker of the ECU"
+    return None
+
+
+def _asks_nothing(name: str) -> bool:
+    spelled = set(words(name)) | {name.lower()}
+    return bool(spelled & _NOTHING) or (bool(spelled & _NEGATIONS) and bool(spelled & _NO_WHAT))
+
+
+def _truth(name: str) -> bool | None:
+    """Whether the name of a value says yes or no; None if neither, or both."""
+    spelled = set(words(name)) | {name.lower()}
+    if _asks_nothing(name):
+        return None
+    if name.lower() == "no":
+        return False
+    is_true, is_false, is_negated = (bool(spelled & some) for some in (_TRUE, _FALSE, _NEGATIONS))
+    return None if is_true == is_false else is_true != is_negated
+
+
 def _mapping(vss: Node, signal: SignalCodec, is_request: bool) -> str:
     """The entries of a transform between VSS values and the signal's named values, "" if none are needed."""
     pairs: dict[str, str] = {}
     for name in signal.choices.values():
-        spelled = set(words(name)) | {name.lower()}
         if vss.datatype == "boolean":
-            is_true, is_false = bool(spelled & _TRUE), bool(spelled & _FALSE)
-            if is_true != is_false:
-                pairs.setdefault("true" if is_true else "false", name)
+            truth = _truth(name)
+            if truth is not None:
+                pairs.setdefault("true" if truth else "false", name)
         elif vss.allowed:
             same = [a for a in vss.allowed if a.lower().replace("_", "") == name.lower().replace("_", "")]
             if same:

@@ -14,7 +14,9 @@ from carvoice.resources import data_path
 from carvoice.vehicle.car import Car
 from carvoice.vehicle.check import Severity, check_car
 from carvoice.vehicle.explain import explain
+from carvoice.vehicle.policy import Policy
 from carvoice.vehicle.scaffold import scaffold_car, words
+from carvoice.vehicle.scaffold_policy import scaffold_policy
 
 ACTIONS = data_path("grammars", "actions.yaml")
 
@@ -59,7 +61,7 @@ SPEED_CYCLE = re.search(r'BA_ "GenMsgCycleTime" BO_ 160 \d+;', (DEMO.parent / "d
         ("demo.toml", '{ from = "#FF0000", to = "RED" }', '{ from = "#FF0000", to = "GREEN" }', r"'#00FF00' and '#FF0000' are both sent as 1"),
         ("demo.toml", '{ from = "RED", to = "#FF0000" }', '{ from = "RED", to = "#00FF00" }', r"AMP|BCM_AmbientColor never shows '#FF0000'"),
         ("demo.toml", "window_auto_reverse = true", "", r"rules.toml:\d+: warning: window-close-auto-reverse: the car declares no feature"),
-        ("demo.dbc", "HU_TempSetDrvReq 255;", "HU_TempSetDrvReq 40;", r"the start value 40 of HU_TempSetDrvReq is a request too"),
+        ("demo.dbc", "HU_TempSetDrvReq 255;", "HU_TempSetDrvReq 40;", r"demo.toml:\d+: error: .*the start value 40 of HU_TempSetDrvReq is a request too"),
         ("demo.dbc", SPEED_CYCLE, 'BA_ "GenMsgCycleTime" BO_ 160 2000;', r"rules.toml:\d+: error: .*GW_Motion comes every 2 s"),
         ("demo.dbc", SPEED_CYCLE, 'BA_ "GenMsgCycleTime" BO_ 160 0;', r"GW_Motion has no cycle time"),
         ("rules.toml", '    "Vehicle.TripMeterReading",\n', "", r"Vehicle.TripMeterReading: no \[\[allow\]\] of the policy names it"),
@@ -78,8 +80,12 @@ def test_intents_the_car_cannot_carry_out(broken):
     problems = check_car(broken((sunroof, "")), ACTIONS)
     found = "\n".join(str(p) for p in problems)
     assert "rules.toml" in found  # the policy names the path too
-    assert "SunroofOpen: this car has no Vehicle.Cabin.Sunroof.Position" in found
-    assert all(p.severity is Severity.ERROR for p in problems)
+    (lacking,) = (p for p in problems if "Vehicle.Cabin.Sunroof: " in p.message)
+    assert lacking.severity is Severity.WARNING
+    assert lacking.message.startswith(
+        "Vehicle.Cabin.Sunroof: cannot be carried out: SunroofOpen, SunroofClose"
+    )
+    assert "this car has no Vehicle.Cabin.Sunroof.Position" in lacking.message
 
 
 def test_get_of_a_path_without_status_and_set_of_a_sensor(broken):
@@ -92,8 +98,10 @@ def test_get_of_a_path_without_status_and_set_of_a_sensor(broken):
         ACTIONS,
     )  # fmt: skip
     found = "\n".join(str(p) for p in problems)
-    assert "ClimateGetTemperature: Vehicle.Cabin.HVAC.Station.Row1.Driver.Temperature is not told" in found
-    assert "LightDome: Vehicle.Cabin.Light.IsDomeOn cannot be set" in found
+    assert re.search("not for every seat and value: .*ClimateGetTemperature", found)
+    assert "Vehicle.Cabin.HVAC.Station.Row1.Driver.Temperature is not told by this car" in found
+    assert "Vehicle.Cabin.Light: cannot be carried out: LightDome (" in found
+    assert "Vehicle.Cabin.Light.IsDomeOn cannot be set" in found
 
 
 def test_files_that_are_not_there(tmp_path, broken):
@@ -169,6 +177,79 @@ def test_drafting_the_demo_car_from_its_own_database_finds_most_of_it(car, tmp_p
     )
     assert right >= 100
     assert wrong <= 30
+
+
+@pytest.mark.parametrize(
+    ("values", "mapped", "idle"),
+    [
+        ('0 "NoReq" 1 "Open" 2 "Close"', {True: 1, False: 2}, 0),  # NoReq is not a no
+        ('0 "Open" 1 "Close" 3 "NoRequest"', {True: 0, False: 1}, 3),
+        ('0 "No" 1 "Yes" 2 "SNA"', {True: 1, False: 0}, 2),
+        ('0 "Idle" 1 "NotOpen" 2 "Open"', {True: 2, False: 1}, 0),
+        ('0 "Closed" 1 "Open" 2 "NOT_REQUESTED"', {True: 1, False: 0}, 2),
+    ],
+)
+def test_what_named_values_are_taken_for(tmp_path, car, values, mapped, idle):
+    (tmp_path / "mine.dbc").write_text(FOREIGN + f"VAL_ 256 TrnkOpnReq {values} ;\n")
+    draft = tmp_path / "mine.toml"
+    draft.write_text(scaffold_car(tmp_path / "mine.dbc", car))
+    trunk = Car.load(draft).find("Vehicle.Body.Trunk.Rear.IsOpen")
+    assert {value: trunk.to_bits(value) for value in (True, False)} == mapped
+    assert trunk.write.signal.idle_raw == idle
+
+
+def test_a_drafted_number_that_would_be_a_request_at_rest_gets_an_idle_to_be_asked_for(tmp_path, car):
+    (tmp_path / "mine.dbc").write_text(FOREIGN)
+    text = scaffold_car(tmp_path / "mine.dbc", car)
+    assert re.search(r"WndwPosDrvrReq.*idle = 255 }.* idle: a guess", text)
+
+
+def test_a_drafted_policy_allows_nothing_and_keeps_the_rules_the_car_can_keep(tmp_path, car, policy):
+    (tmp_path / "mine.dbc").write_text(FOREIGN)
+    (tmp_path / "mine.toml").write_text(scaffold_car(tmp_path / "mine.dbc", car))
+    mine = Car.load(tmp_path / "mine.toml")
+    text = scaffold_policy(mine, policy)
+    (tmp_path / "rules.toml").write_text(text)
+    drafted = Policy.load(mine.rules_path, mine)
+    assert drafted.allow == ()
+    by_id = {rule.id: rule for rule in policy.rules}
+    assert {"trunk-open-speed", "door-open-confirm", "llm-confirm"} <= {rule.id for rule in drafted.rules}
+    for rule in drafted.rules:
+        original = by_id[rule.id]
+        assert (rule.when, rule.require, rule.effect, rule.reason) == (
+            original.when,
+            original.require,
+            original.effect,
+            original.reason,
+        )
+    # the car does not tell whether the ignition is on: its window is in no draft of an allow-list
+    window = "Vehicle.Cabin.Door.Row1.DriverSide.Window.Position"
+    assert (
+        "# window-close-ignition is left out: this car does not tell Vehicle.LowVoltageSystemState." in text
+    )
+    offered = "".join(block for block in text.split("\n\n") if block.startswith("# [[allow]]"))
+    assert "Vehicle.Body.Trunk.Rear.IsOpen" in offered
+    assert window not in offered
+
+
+def test_the_policy_drafted_for_the_demo_car_is_its_own_policy(tmp_path, car, policy):
+    text = re.sub(r"(?m)^# (\[\[|id|paths|    \"|\]|zones|sources)", r"\1", scaffold_policy(car, policy))
+    (tmp_path / "rules.toml").write_text(text)
+    again = Policy.load(tmp_path / "rules.toml", car)
+    assert (again.companions, again.denied, again.unknown) == (
+        policy.companions,
+        policy.denied,
+        policy.unknown,
+    )
+    assert [(r.id, r.when, r.require, r.effect) for r in again.rules] == [
+        (r.id, r.when, r.require, r.effect) for r in policy.rules
+    ]
+    assert [(r.id, r.max, r.per_s) for r in again.rates] == [(r.id, r.max, r.per_s) for r in policy.rates]
+    for path, node in car.nodes.items():
+        if node.write is not None:
+            assert any(a.paths.match(path) for a in again.allow) == any(
+                a.paths.match(path) for a in policy.allow
+            )
 
 
 def test_drafting_errors(tmp_path, car):

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 from cantools.autosar.end_to_end import compute_profile2_crc, compute_profile5_crc
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carvoice.errors import CarError
@@ -42,6 +42,7 @@ def test_published_examples(protection, counter, head):
     assert protection.protect(bytes(8), counter).hex() == head + "00" * (8 - len(head) // 2)
 
 
+@settings(deadline=None)
 @given(data=st.binary(min_size=8, max_size=32), counter=st.integers(0, 255))
 def test_same_as_cantools(data, counter):
     frame = P2.protect(data, counter)
@@ -50,6 +51,7 @@ def test_same_as_cantools(data, counter):
     assert int.from_bytes(frame[:2], "little") == compute_profile5_crc(frame, 0x1234)
 
 
+@settings(deadline=None)
 @given(data=st.binary(min_size=8, max_size=8), counter=st.integers(0, 14))
 def test_same_as_the_autosar_e2e_package(data, counter):
     p01 = pytest.importorskip("e2e.p01", reason="the test oracle autosar-e2e is not installed")
@@ -61,6 +63,7 @@ def test_same_as_the_autosar_e2e_package(data, counter):
 
 
 @pytest.mark.parametrize("protection", ALL, ids=["1A", "1C", "2", "5"])
+@settings(deadline=None)
 @given(data=st.binary(min_size=8, max_size=8), counter=st.integers(0, 255), bit=st.integers(0, 63))
 def test_any_flipped_bit_is_noticed(protection, data, counter, bit):
     frame = protection.protect(data, counter)
