@@ -4,7 +4,7 @@
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: help demo test run bench lint types floors ctest pytest bench-short mutants llm dist picture clean
+.PHONY: help demo test run bench lint types floors ctest pytest bench-short asr-tables mutants llm dist picture clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -36,6 +36,19 @@ bench-short: $(VENV)/.dev  ## every benchmark once, with the latency budget enfo
 
 bench: $(VENV)/.dev   ## the benchmarks in full
 	$(VENV)/bin/pytest bench --benchmark-enable --benchmark-columns=min,median,mean,stddev,max
+
+W      ?= $(HOME)/carvoice-train
+SHARED ?= ../shared
+RUN    ?= $(W)/run
+ASR    := CARVOICE_SHARED=$(SHARED) OMP_NUM_THREADS=1 PYTHONPATH=.:bench $(PY)
+
+asr-tables: $(VENV)/.dev ## the speech model's tables (hours of processor time; training/README.md)
+	$(ASR) bench/asr_cost.py --checkpoint $(RUN)/last.pt --prior $(RUN)/prior.npy
+	$(ASR) bench/asr_model.py --held-out $(W)/orders
+	$(ASR) bench/asr_peers.py
+	$(ASR) bench/asr_digits.py $(SHARED)/speech
+	$(ASR) bench/asr_car.py $(W)/orders-test $(W)/bench
+	$(ASR) bench/asr_false_accepts.py $(W)/bench --audio $(W)/audio --speech $(SHARED)/speech
 
 mutants: $(VENV)/.dev ## mutation testing of the policy gate (about half an hour); last survivors: bench/results/vehicle.md
 	$(PY) -m pip install --quiet "mutmut>=3.3"

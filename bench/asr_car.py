@@ -5,7 +5,7 @@
 
 Every command is heard twice: by the network and the grammar's graph alone (the target's figure), and by the
 assistant's ears as they ship, front end, speech gate, endpoint, rejection and repair by sound included.
-What was heard is kept in WORK/car.jsonl; a run that was stopped goes on. Writes
+What was heard is kept in WORK/car-*.jsonl, a file for each weights; a run that was stopped goes on. Writes
 ``bench/results/asr-car.md``.
 """
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from asr_listening import CarEars
+from asr_listening import CarEars, kept_rows
 from audio_scenes import DRIVER_M, LOUDSPEAKER_M, MICROPHONE_M, impulse_response
 from scipy.signal import fftconvolve
 
@@ -35,6 +35,7 @@ GRAMMAR = ROOT / "grammars" / "en"
 RESULT = ROOT / "bench" / "results" / "asr-car.md"
 LEAD_S, MUSIC_LEAD_S, TAIL_S = 0.75, 3.0, 1.0
 ECHO_DELAY_S = 0.06
+A_THIRD = 1 / 3
 TARGETS = {"clean": 99.0, "cabin, 5 dB": 95.0, "cabin, 0 dB": 85.0}
 
 
@@ -55,14 +56,19 @@ class Condition:
 
 CONDITIONS = (
     Condition("clean"),
-    *(Condition(f"cabin, {snr:g} dB", snr) for snr in (15.0, 10.0, 5.0, 0.0, -5.0)),
-    *(Condition(f"standing, engine on, {snr:g} dB", snr, 0.5, (0,), 0.0) for snr in (5.0, 0.0)),
-    *(Condition(f"60 km/h, {snr:g} dB", snr, 0.5, (60,), 0.0) for snr in (5.0, 0.0)),
-    *(Condition(f"130 km/h, {snr:g} dB", snr, 0.5, (130,), 0.0) for snr in (5.0, 0.0)),
-    *(Condition(f"60 km/h, window open, {snr:g} dB", snr, 0.5, (60,), 1.0) for snr in (5.0, 0.0)),
+    *(Condition(f"cabin, {snr:g} dB", snr, 0.5) for snr in (15.0, 10.0)),
+    *(Condition(f"cabin, {snr:g} dB", snr) for snr in (5.0, 0.0, -5.0)),
+    *(Condition(f"standing, engine on, {snr:g} dB", snr, A_THIRD, (0,), 0.0) for snr in (5.0, 0.0)),
+    *(Condition(f"60 km/h, {snr:g} dB", snr, A_THIRD, (60,), 0.0) for snr in (5.0, 0.0)),
+    *(Condition(f"130 km/h, {snr:g} dB", snr, A_THIRD, (130,), 0.0) for snr in (5.0, 0.0)),
+    *(Condition(f"60 km/h, window open, {snr:g} dB", snr, A_THIRD, (60,), 1.0) for snr in (5.0, 0.0)),
     *(
         Condition(
-            f"music {what} speech, canceller {'on' if on else 'off'}", 20.0, 0.5, music_db=db, cancel_echo=on
+            f"music {what} speech, canceller {'on' if on else 'off'}",
+            20.0,
+            A_THIRD,
+            music_db=db,
+            cancel_echo=on,
         )
         for what, db in (("as loud as", 0.0), ("10 dB above", -10.0))
         for on in (False, True)
@@ -198,8 +204,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--no-write", action="store_true", help="print the table only")
     args = parser.parse_args()
-    args.work.mkdir(parents=True, exist_ok=True)
-    kept = args.work / "car.jsonl"
+    kept = kept_rows(args.work, "car", args.model)
     rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
     done = {(row["number"], row["condition"]) for row in rows}
     commands = orders(args.orders, args.limit)

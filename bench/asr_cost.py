@@ -1,6 +1,6 @@
 """What recognition costs on one thread, and how long after the last word the result is there.
 
-    OMP_NUM_THREADS=1 PYTHONPATH=. python bench/asr_cost.py --checkpoint last.pt --prior prior.npy --alpha 0.9
+    OMP_NUM_THREADS=1 PYTHONPATH=. python bench/asr_cost.py --checkpoint last.pt --prior prior.npy
 
 Processor time, not wall time, so that other work on the machine counts little. With --checkpoint and
 --prior the same weights are exported once more for chunks of 320 ms and measured beside the shipped ones.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -122,6 +123,12 @@ def waited(recognizer: GrammarRecognizer, sound: FloatArray, tail: FloatArray, t
     return len(tail) / SAMPLE_RATE_HZ
 
 
+def prior_weight(model: Path) -> float:
+    """The alpha that the model was exported with."""
+    found = re.search(r"^prior_alpha = ([\d.]+)", (model / "model.toml").read_text(encoding="utf-8"), re.M)
+    return float(found[1]) if found else 0.0
+
+
 def network_rtf(model: Model, sounds: list[FloatArray]) -> float:
     """Of one run of the network, features included."""
     sound, network = np.concatenate(sounds), AcousticModel(model)
@@ -140,7 +147,6 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "asr-en")
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--prior", type=Path)
-    parser.add_argument("--alpha", type=float, default=0.9)
     parser.add_argument("--no-write", action="store_true", help="print the table only")
     args = parser.parse_args()
     sounds = clips()
@@ -150,8 +156,9 @@ def main() -> None:
         if args.checkpoint and args.prior:
             longer = folder / "longer"
             log_prior = np.log(np.load(args.prior))
-            exported = export(args.checkpoint, log_prior, args.alpha, longer, chunk_frames=32)
-            write_description(longer, exported.int8, 32, args.alpha, load_model(args.model).look_ahead_ms)
+            alpha = prior_weight(args.model)
+            exported = export(args.checkpoint, log_prior, alpha, longer, chunk_frames=32)
+            write_description(longer, exported.int8, 32, alpha, load_model(args.model).look_ahead_ms)
             shutil.copy(args.model / "tuning.toml", longer)
             models[320] = longer
         first, again = loading(args.model, folder / "cache"), loading(args.model, folder / "cache")

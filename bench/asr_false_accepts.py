@@ -6,8 +6,8 @@
 SHARDS are folders of synthesized utterances (training/synthesize.py), SPEECH a folder with ``manifest.tsv``
 of real recordings. Lines that hold a command of two words or more are left out. The rest is strung together
 to scenes of three minutes in a simulated cabin and heard by the assistant's ears as they ship, always
-listening. Every scene is kept in WORK/false.jsonl, so a run that was stopped goes on. Writes
-``bench/results/asr-false-accepts.md``.
+listening. Every scene is kept in WORK/false-*.jsonl, a file for each weights, so a run that was stopped goes
+on. Writes ``bench/results/asr-false-accepts.md``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from asr_listening import CarEars
+from asr_listening import CarEars, kept_rows
 
 from carvoice.asr.evaluate import active_power
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray
@@ -199,13 +199,12 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--no-write", action="store_true", help="print the table only")
     args = parser.parse_args()
-    args.work.mkdir(parents=True, exist_ok=True)
-    kept = args.work / "false.jsonl"
+    kept = kept_rows(args.work, "false", args.model)
     rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
     done = {(row["kind"], row["number"]) for row in rows}
     counts = {kind: max(1, round(share * args.hours * 3600 / SCENE_S)) for kind, share in SHARES.items()}
-    jobs = [(kind, n) for n in range(max(counts.values())) for kind, count in counts.items() if n < count]
-    jobs = [item for item in jobs if item not in done]
+    jobs = [(kind, n) for kind, count in counts.items() for n in range(count) if (kind, n) not in done]
+    jobs.sort(key=lambda job: (job[1] + 0.5) / counts[job[0]])  # a part of them holds the kinds in shares
     with (
         ProcessPoolExecutor(args.processes, None, start, (args.model, args.audio, args.speech)) as pool,
         kept.open("a") as out,

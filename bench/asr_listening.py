@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,20 @@ from carvoice.config import Config
 from carvoice.dialogue.events import Heard, Input
 from carvoice.records import SAMPLE_RATE_HZ, AudioBlock, FloatArray, Value
 
+MODEL = Path(__file__).parents[1] / "models" / "asr-en"
 BLOCK_SAMPLES = SAMPLE_RATE_HZ // 50
+
+
+def kept_rows(work: Path, name: str, model: Path | None) -> Path:
+    """Where a run keeps what it heard: a file for each weights and tuning, so that no two are mixed.
+
+    After a change of the code that listens it is for you to delete the file.
+    """
+    folder = model or MODEL
+    files = [path for path in (folder / "model.int8.onnx", folder / "tuning.toml") if path.exists()]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    work.mkdir(parents=True, exist_ok=True)
+    return work / f"{name}-{digest[:8]}.jsonl"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@
 FEATURES are the shards of training/features.py, HELD_OUT those of training/held_out.py, WORK keeps
 checkpoints and figures: a run that was stopped goes on. Every size takes the same number of steps with a
 schedule of its own, far too few to converge: the curve says which size learns how fast, not where it ends.
+With --long STEPS:CHECKPOINT ... the losses of one long run stand beside them.
 Writes ``bench/results/asr-sizes.md``.
 """
 
@@ -20,14 +21,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.batches import Corpus
+from training.batches import Corpus, RowMaker
 from training.checkpoints import load_average
 from training.evaluate import SlotReader, build_graph, load_recognizer, measure, recognize, shard_recordings
 from training.export import export, write_description
 from training.model import ModelSettings, parameter_count
 from training.prior import label_prior
-from training.scene import NoiseBank
-from training.train import DEFAULT_WEIGHTS, Trainer, TrainSettings
+from training.scene import NoiseBank, Scene, SceneSettings
+from training.train import DEFAULT_WEIGHTS, Trainer, TrainSettings, ctc_loss
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "bench" / "results" / "asr-sizes.md"
@@ -42,8 +43,8 @@ CHUNK_FRAMES = 16
 SNR_DB = (None, 10.0, 0.0)
 
 
-def train(size: ModelSettings, features: Path, work: Path, steps: int) -> dict[str, float]:
-    """Train or go on; returns the processor minutes of all sittings and the loss of the last 50 steps."""
+def train(size: ModelSettings, features: Path, work: Path, steps: int) -> float:
+    """Train or go on; returns the processor minutes of all sittings."""
     spent = work / "spent.json"
     before = json.loads(spent.read_text())["cpu_minutes"] if spent.exists() else 0.0
     losses: list[float] = []
@@ -55,10 +56,25 @@ def train(size: ModelSettings, features: Path, work: Path, steps: int) -> dict[s
         if trainer.step % 50 == 0 or trainer.step == steps:
             trainer.save()
             minutes = before + (time.process_time() - began) / 60
-            spent.write_text(json.dumps({"cpu_minutes": minutes, "loss": sum(losses) / len(losses)}))
+            spent.write_text(json.dumps({"cpu_minutes": minutes}))
             print(f"  step {trainer.step} loss {sum(losses) / len(losses):.3f}", flush=True)
             losses = []
-    return dict(json.loads(spent.read_text()))
+    return float(json.loads(spent.read_text())["cpu_minutes"])
+
+
+@torch.no_grad()
+def noisy_loss(checkpoint: Path, features: Path, batches: int = 3) -> float:
+    """CTC loss per phone of the averaged weights on eight minutes of rows in noise, for all the same ones."""
+    network = load_average(checkpoint)
+    corpus = Corpus(features, DEFAULT_WEIGHTS, 1000, seed=9)
+    rows = RowMaker(corpus, 1024, network.settings.delayed_blocks, seed=9)
+    bank = NoiseBank(features / "noise" / "noise.json", torch.device("cpu"))
+    scene = Scene(bank, SceneSettings(), torch.device("cpu"), seed=9)
+    losses = []
+    for _ in range(batches):
+        batch = rows.batch(16)
+        losses.append(float(ctc_loss(network(scene(torch.from_numpy(batch.speech))), batch)))
+    return sum(losses) / batches
 
 
 def network_rtf(model: Path, seconds: float = 20.0) -> float:
@@ -74,7 +90,7 @@ def network_rtf(model: Path, seconds: float = 20.0) -> float:
 
 
 def figures(size: ModelSettings, features: Path, held_out: Path, work: Path, steps: int) -> dict[str, float]:
-    spent = train(size, features, work, steps)
+    cpu_minutes = train(size, features, work, steps)
     network = load_average(work / "last.pt")
     corpus = Corpus(features, DEFAULT_WEIGHTS, 1000, seed=5)
     bank = NoiseBank(features / "noise" / "noise.json", torch.device("cpu"))
@@ -85,7 +101,8 @@ def figures(size: ModelSettings, features: Path, held_out: Path, work: Path, ste
     found = {
         "parameters": parameter_count(network),
         "megabytes": exported.int8.stat().st_size / 1e6,
-        **spent,
+        "cpu_minutes": cpu_minutes,
+        "loss": noisy_loss(work / "last.pt", features),
         "network_rtf": network_rtf(work),
     }
     reader = SlotReader(ROOT / "grammars" / "en")
@@ -101,7 +118,7 @@ def figures(size: ModelSettings, features: Path, held_out: Path, work: Path, ste
     return found
 
 
-def table(rows: dict[str, dict[str, float]], steps: int) -> str:
+def table(rows: dict[str, dict[str, float]], steps: int, long: dict[int, float]) -> str:
     settings = TrainSettings()
     hours = steps * settings.rows * settings.row_frames / 100 / 3600
     lines = ["# Size of the acoustic model\n"]
@@ -109,8 +126,9 @@ def table(rows: dict[str, dict[str, float]], steps: int) -> str:
         f"Made by `bench/asr_sizes.py`: every size took {steps} steps ({hours:.0f} h of rows, two thirds of "
         "them speech) from random weights with the same recipe and a full schedule of its own; the shipped "
         f"model took many times more. Orders of the car grammar by held-out voices, exact, alpha {ALPHA}; "
-        "int8, one thread; the network's RTF is processor time without a grammar. The runs are far from "
-        "convergence: they show what a size costs and how fast it learns, not the best it can reach.\n"
+        "int8, one thread; the network's RTF is processor time without a grammar; the loss is of the "
+        "averaged weights on eight minutes of rows in noise. The runs are far from convergence: they show what a size "
+        "costs and how fast it learns, not the best it can reach.\n"
     )
     conditions = [name for name in next(iter(rows.values())) if name == "clean" or name.endswith("dB")]
     head = "| parameters | int8 file | training, CPU min | CTC loss per phone | network RTF | "
@@ -122,6 +140,15 @@ def table(rows: dict[str, dict[str, float]], steps: int) -> str:
             f"| {row['parameters'] / 1e6:.2f} M | {row['megabytes']:.1f} MB | {row['cpu_minutes']:.1f} "
             f"| {row['loss']:.2f} | {row['network_rtf']:.4f} | {shares} |"
         )
+    if max(row["clean"] for row in rows.values()) < 10:
+        lines.append(
+            "\nNone recognizes orders after so few steps: compare size and speed here, not accuracy."
+        )
+    if long:
+        lines.append("\nThe same loss along the training of the shipped size, 4.39 M parameters:\n")
+        lines.append("| steps | hours of rows | CTC loss per phone |\n|---|---|---|")
+        hour = steps / hours
+        lines += [f"| {step:,} | {step / hour:.0f} | {loss:.2f} |" for step, loss in sorted(long.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -133,6 +160,7 @@ def main() -> None:
     parser.add_argument("held_out", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--long", nargs="*", default=[], metavar="STEPS:CHECKPOINT")
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows = {}
@@ -144,8 +172,15 @@ def main() -> None:
             print(name, flush=True)
             kept.write_text(json.dumps(figures(size, args.features, args.held_out, work, args.steps)))
         rows[name] = json.loads(kept.read_text())
-        RESULT.write_text(table(rows, args.steps), encoding="utf-8")
-    print(table(rows, args.steps))
+    long = {}
+    for steps, _, checkpoint in (item.partition(":") for item in args.long):
+        kept = args.work / f"{Path(checkpoint).stem}.loss"
+        if not kept.exists():
+            kept.write_text(str(noisy_loss(Path(checkpoint), args.features)))
+        long[int(steps)] = float(kept.read_text())
+    text = table(rows, args.steps, long)
+    print(text)
+    RESULT.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
