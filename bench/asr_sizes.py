@@ -127,8 +127,8 @@ def table(rows: dict[str, dict[str, float]], steps: int, long: dict[int, float])
         "them speech) from random weights with the same recipe and a full schedule of its own; the shipped "
         f"model took many times more. Orders of the car grammar by held-out voices, exact, alpha {ALPHA}; "
         "int8, one thread; the network's RTF is processor time without a grammar; the loss is of the "
-        "averaged weights on eight minutes of rows in noise. The runs are far from convergence: they show what a size "
-        "costs and how fast it learns, not the best it can reach.\n"
+        "averaged weights on eight minutes of rows in noise. The runs are far from convergence: they show "
+        "what a size costs and how fast it learns, not the best it can reach.\n"
     )
     conditions = [name for name in next(iter(rows.values())) if name == "clean" or name.endswith("dB")]
     head = "| parameters | int8 file | training, CPU min | CTC loss per phone | network RTF | "
