@@ -25,7 +25,7 @@ from carvoice.dialogue import (
     load_adjustments,
     playback_to,
 )
-from carvoice.dialogue.events import Activated, Event, Heard, Input, Replied, State, TurnEnded
+from carvoice.dialogue.events import Activated, Cancelled, Event, Heard, Input, Replied, State, TurnEnded
 from carvoice.errors import CarvoiceError
 from carvoice.llm import Answerer
 from carvoice.records import Hypothesis, Turn, Zone
@@ -135,6 +135,9 @@ class Assistant:
 
     def post(self, item: Input) -> None:
         """Hand the dialogue an input; from any thread."""
+        if isinstance(item, Cancelled):
+            # the dialogue's own thread may be waiting for the car
+            self.vehicle.actuator.cancel()
         self.dialogue.post(item)
 
     def say(self, text: str, zone: Zone = Zone.DRIVER, timeout_s: float = _TYPED_TURN_TIMEOUT_S) -> Turn:
@@ -172,6 +175,7 @@ class Assistant:
 
     def close(self) -> None:
         """Stop the dialogue, the voice, the simulated car and the bus."""
+        self.vehicle.actuator.cancel()
         self._stack.close()
 
     def __enter__(self) -> Assistant:

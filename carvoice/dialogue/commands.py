@@ -173,11 +173,10 @@ class Commander:
 
     def _act(self, actions: tuple[Action, ...], confirmed: bool, trace_id: str) -> tuple[Actuation, ...]:
         actuations: list[Actuation] = []
-        for action in actions:
-            actuation = self._actuator.perform(action, confirmed, trace_id)
+        for actuation in self._actuator.perform_all(actions, confirmed, trace_id):
             self._emit(Acted(actuation))
             actuations.append(actuation)
-            if action.kind is ActionKind.SET and actuation.evidence in _HOPELESS:
+            if actuation.action.kind is ActionKind.SET and actuation.evidence in _HOPELESS:
                 break  # what follows builds on it
         return tuple(actuations)
 

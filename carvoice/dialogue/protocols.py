@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from carvoice.records import Action, Actuation, Hypothesis, Interpretation, Value, Verdict, Zone
@@ -62,8 +63,10 @@ class Gate(Protocol):
 class Actuator(Protocol):
     """Carries actions out (:class:`carvoice.vehicle.actuator.Actuator`)."""
 
-    def perform(self, action: Action, confirmed: bool = False, trace_id: str = "") -> Actuation:
-        """Do it and say how far it got; never raises for what the car does."""
+    def perform_all(
+        self, actions: Sequence[Action], confirmed: bool = False, trace_id: str = ""
+    ) -> Iterator[Actuation]:
+        """Do them in order and say how far each got; never raises for what the car does."""
         ...
 
 

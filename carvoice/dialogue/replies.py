@@ -234,6 +234,6 @@ def _clause(reason: str) -> str:
     """A reason as part of a sentence: no period, no capital except of names and "I"."""
     reason = reason.strip().rstrip(".")
     head = reason.split(" ", 1)[0]
-    if head[:1].isupper() and head[1:].islower():
+    if not head.startswith("I'") and head[:1].isupper() and head[1:].islower():
         return reason[0].lower() + reason[1:]
     return reason

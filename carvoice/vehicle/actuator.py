@@ -1,7 +1,8 @@
 """Carries out actions on a CAN bus and says how far each one got.
 
 The evidence rests on frames: the bus's transmission confirmation, where the interface gives one, and the
-status message of the ECU.
+status message of the ECU. A request is one frame (event); with ``interval_ms`` in its ``vss2dbc`` it is said
+again at that interval until the car has answered, then taken back with a frame that asks for nothing.
 """
 
 from __future__ import annotations
@@ -12,18 +13,17 @@ import time
 
 import can
 
-from carvoice.records import Action, Evidence, FrameRecord, Value
+from carvoice.records import Action, Evidence, FrameRecord
 from carvoice.trace import Clock
 from carvoice.vehicle.bus import Bus
-from carvoice.vehicle.car import Car, Node
-from carvoice.vehicle.gate import Gate
-from carvoice.vehicle.performer import ActuatorSettings, NotTakenError, Performer
-from carvoice.vehicle.readback import read_back
+from carvoice.vehicle.car import Car, Leg
+from carvoice.vehicle.gate import DeniedError, Gate
+from carvoice.vehicle.performer import HEARD, ActuatorSettings, NotTakenError, Performer
+from carvoice.vehicle.readback import Condition, read_back
 from carvoice.vehicle.state import CarState
 
 _UNCONFIRMED = "no transmission confirmation: nobody acknowledged the frame, or the bus is off"
 _QUEUE_FULL = (errno.ENOBUFS, errno.EAGAIN)
-_HEARD = (Evidence.ACTUATED, Evidence.MOVING)  # the car can only show these if it got the frame
 
 
 class Actuator(Performer):
@@ -63,24 +63,57 @@ class Actuator(Performer):
                 if not is_full or self._clock() + pause_s > deadline_s:
                     reason = f"the bus did not take the frame: {error}"
                     raise NotTakenError(Evidence.FAILED, reason) from error
-            self._state.wait(lambda: False, pause_s)
+            self._wait(lambda: False, pause_s)
+            if self._cancelled.is_set():
+                raise NotTakenError(Evidence.FAILED, "cancelled before the bus took the frame")
             pause_s *= 2
 
     def _watch(
-        self, node: Node, wanted: Value, request: FrameRecord | None, seen: int
+        self, action: Action, confirmed: bool, request: FrameRecord | None, seen: int
     ) -> tuple[Evidence, str]:
         """What shows that the frame went out, and that the car did it."""
         assert request is not None
         state, settings = self._state, self._settings
-        if self._bus.confirms_tx and not state.wait(
+        node = self._car.nodes[action.path]
+        assert node.write is not None
+        assert action.value is not None
+        if self._bus.confirms_tx and not self._wait(
             lambda: state.was_transmitted(request), settings.confirm_s
         ):
             self._purge()
+            if self._cancelled.is_set():
+                return Evidence.REQUESTED, "cancelled"
             # on a busy computer the confirmation may only be late: the car knows
-            found, detail = read_back(node, wanted, state, seen, settings.confirm_s, settings.confirm_s)
-            return (found, detail) if found in _HEARD else (Evidence.FAILED, _UNCONFIRMED)
-        found, detail = read_back(node, wanted, state, seen, settings.refusal_s, settings.status_s)
+            late_s = settings.confirm_s
+            found, detail = read_back(node, action.value, state, seen, late_s, late_s, self._wait)
+            return (found, detail) if found in HEARD else (Evidence.FAILED, _UNCONFIRMED)
+        if node.write.interval_s > 0:
+            found, detail = self._held(action, confirmed, node.write, seen)
+        else:
+            found, detail = self._read_back(action, seen)
         return found or (Evidence.TRANSMITTED if self._bus.confirms_tx else Evidence.REQUESTED), detail
+
+    def _held(self, action: Action, confirmed: bool, leg: Leg, seen: int) -> tuple[Evidence | None, str]:
+        """Say the request again until the car has answered, then take it back."""
+
+        def wait(condition: Condition, timeout_s: float) -> bool:
+            end_s = self._clock() + timeout_s
+            while not self._wait(condition, min(leg.interval_s, end_s - self._clock())):
+                left_s = end_s - self._clock()
+                if left_s <= 0 or self._cancelled.is_set():
+                    return False
+                try:
+                    self._gate.send(self._bus.raw, action, self._state, confirmed, repeated=True)
+                except (DeniedError, can.CanError):
+                    # no longer allowed, or the bus is in trouble: what was said has to do
+                    return self._wait(condition, left_s)
+            return True
+
+        try:
+            return self._read_back(action, seen, wait)
+        finally:
+            with contextlib.suppress(can.CanError):
+                self._gate.send_idle(self._bus.raw, leg.message)
 
     def _purge(self) -> None:
         """Take an unsent frame back out of the driver, so that it is not carried out late."""

@@ -20,7 +20,8 @@ is read) and ``vss2dbc`` (where its wanted value is written)::
     vss2dbc = { signal = "HU_TrunkOpenReq" }
 
 ``idle`` in a ``vss2dbc`` is the raw number of the signal that asks for nothing, where the database has no
-such start value.
+such start value; ``interval_ms`` has the request said again at that interval until the car answers, for ECUs
+that want it held.
 """
 
 from __future__ import annotations
@@ -76,11 +77,15 @@ _LEG_KEYS = {"signal", "message", "transform", "interval_ms", "on_change", "idle
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One direction of a mapping: the DBC signal and the transform to or from it."""
+    """One direction of a mapping: the DBC signal and the transform to or from it.
+
+    ``interval_s`` is how often a request is repeated, 0 for never.
+    """
 
     message: MessageCodec
     signal: SignalCodec
     transform: Transform
+    interval_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,7 +404,11 @@ def _leg(table: Any, messages: Mapping[str, MessageCodec], signals: Mapping[str,
     if len(holders) > 1:
         names = ", ".join(m.name for m in holders)
         raise CarError(f"signal {name!r} is in several messages ({names}): add message = ...")
-    return Leg(holders[0], holders[0].signals[name], Transform.parse(table.get("transform")))
+    interval_ms = table.get("interval_ms", 0)
+    if not isinstance(interval_ms, (int, float)) or interval_ms < 0:
+        raise CarError(f"interval_ms must be a number of milliseconds, not {interval_ms!r}")
+    transform = Transform.parse(table.get("transform"))
+    return Leg(holders[0], holders[0].signals[name], transform, interval_ms / 1e3)
 
 
 def _hint(name: str, signals: Mapping[str, Any]) -> str:

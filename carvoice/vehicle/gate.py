@@ -12,10 +12,11 @@ them.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import can
@@ -154,9 +155,24 @@ class Gate:
         return None
 
     def send(
-        self, bus: FrameSink, action: Action, state: CarState, confirmed: bool = False, trace_id: str = ""
+        self,
+        bus: FrameSink,
+        action: Action,
+        state: CarState,
+        confirmed: bool = False,
+        trace_id: str = "",
+        repeated: bool = False,
     ) -> FrameRecord:
         """Judge the action, and send its request frame if it may be sent.
+
+        Args:
+            bus: where to.
+            action: what is asked for.
+            state: what the car last said.
+            confirmed: the driver has said yes to this action.
+            trace_id: the turn it belongs to.
+            repeated: the same request is said once more, for an ECU that wants it held. It is judged again,
+                but for the rates, which count requests.
 
         Returns:
             The frame as handed to the bus.
@@ -166,30 +182,42 @@ class Gate:
             can.CanError: the bus did not take the frame; no rate and no alive counter is used up.
         """
         with self._lock:
-            now_s = self._clock()
+            # no rate reaches back from the end of time
+            now_s = math.inf if repeated else self._clock()
             self._insist(action, state, now_s, confirmed)
             node = self._car.nodes[action.path]
             assert node.write is not None
             assert action.value is not None
             wanted = {node.write.signal.name: node.to_bits(action.value)}
             frame = self._transmit(bus, node.write.message, wanted, trace_id)
-            self._count(action, now_s)
+            if not repeated:
+                self._count(action, now_s)
             return frame
 
     def pass_on(
-        self, deliver: Callable[[Action], None], action: Action, state: CarState, confirmed: bool = False
+        self,
+        deliver: Callable[[Sequence[Action]], None],
+        actions: Sequence[Action],
+        state: CarState,
+        confirmed: bool = False,
     ) -> None:
-        """Judge the action, and hand it to something that is not a CAN bus (a databroker) if it may go.
+        """Judge actions, and hand them to something that is not a CAN bus (a databroker) if all may go.
 
         Raises:
-            DeniedError: the verdict is not ALLOW, or the action is not a SET.
+            DeniedError: the verdict on one is not ALLOW, or it is not a SET.
             Exception: whatever ``deliver`` raises; then no rate is used up.
         """
         with self._lock:
             now_s = self._clock()
-            self._insist(action, state, now_s, confirmed)
-            deliver(action)
-            self._count(action, now_s)
+            before = {rate: sent_s.copy() for rate, sent_s in self._sent_s.items()}
+            try:
+                for action in actions:
+                    self._insist(action, state, now_s, confirmed)
+                    self._count(action, now_s)
+                deliver(actions)
+            except BaseException:
+                self._sent_s = before
+                raise
 
     def _insist(self, action: Action, state: CarState, now_s: float, confirmed: bool) -> None:
         verdict = self.check(action, state, now_s, confirmed)

@@ -1,6 +1,7 @@
 """The same actions to a KUKSA databroker: gRPC ``kuksa.val.v2`` instead of CAN.
 
-Actions go through the same gate, are handed over with ``Actuate``, and their evidence comes from the
+Actions go through the same gate, are handed over with ``Actuate`` (those of one command together, with
+``BatchActuate``), and their evidence comes from the
 broker's actual values (``Subscribe``), which feed the car state. A value is as old as the broker's last
 word about it, so the providers of what the policy asks for fresh (speed, positions) have to publish
 cyclically. Needs the extra ``kuksa``.
@@ -11,17 +12,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from carvoice.errors import BusError, CarError
-from carvoice.records import Action, Evidence, Value
+from carvoice.records import Action, ActionKind, Actuation, Evidence, Value
 from carvoice.trace import Clock
 from carvoice.vehicle.car import Car
-from carvoice.vehicle.gate import Gate
+from carvoice.vehicle.gate import DeniedError, Gate
 from carvoice.vehicle.performer import ActuatorSettings, NotTakenError, Performer
 from carvoice.vehicle.state import CarState
 
@@ -142,23 +143,57 @@ class BrokerActuator(Performer):
         self._stop = threading.Event()
         self._call: Any = None
 
+    def perform_all(
+        self, actions: Sequence[Action], confirmed: bool = False, trace_id: str = ""
+    ) -> Iterator[Actuation]:
+        """Carry out the actions of one command: in one call, if all of them may go now, else one by one."""
+        if len(actions) < 2 or any(action.kind is not ActionKind.SET for action in actions):
+            yield from super().perform_all(actions, confirmed, trace_id)
+            return
+        self._cancelled.clear()
+        start_s = self._clock()
+        seen = [self._seen(action) for action in actions]
+        try:
+            self._pass_on(actions, confirmed)
+        except DeniedError:
+            # the first may be what makes the second allowed
+            yield from super().perform_all(actions, confirmed, trace_id)
+            return
+        except NotTakenError as error:
+            yield from (Actuation(action, error.evidence, detail=str(error)) for action in actions)
+            return
+        latency_s = self._clock() - start_s
+        for action, count in zip(actions, seen, strict=True):
+            yield self._follow_up(action, confirmed, trace_id, None, count, latency_s)
+
     def _hand_over(self, action: Action, confirmed: bool, trace_id: str) -> None:
+        self._pass_on((action,), confirmed)
+
+    def _pass_on(self, actions: Sequence[Action], confirmed: bool) -> None:
         # Actuate returns once the broker has handed the value to a provider
         try:
-            self._gate.pass_on(self._deliver, action, self._state, confirmed)
+            self._gate.pass_on(self._deliver, actions, self._state, confirmed)
         except grpc.RpcError as error:
             code = error.code()
             evidence, meaning = _OUTCOMES.get(code, (Evidence.FAILED, f"the databroker failed ({code.name})"))
             raise NotTakenError(evidence, f"{meaning}: {error.details()}") from error
 
-    def _deliver(self, action: Action) -> None:
+    def _deliver(self, actions: Sequence[Action]) -> None:
+        requests = [self._request(action) for action in actions]
+        timeout_s = self._address.timeout_s
+        if len(requests) == 1:
+            self._stub.Actuate(requests[0], timeout=timeout_s, metadata=self._metadata)
+            return
+        batch = val_pb2.BatchActuateRequest(actuate_requests=requests)
+        self._stub.BatchActuate(batch, timeout=timeout_s, metadata=self._metadata)
+
+    def _request(self, action: Action) -> Any:
         assert action.value is not None
         node = self._car.nodes[action.path]
-        request = val_pb2.ActuateRequest(
+        return val_pb2.ActuateRequest(
             signal_id=types_pb2.SignalID(path=action.path),
             value=to_proto(node.datatype, node.cast(action.value)),
         )
-        self._stub.Actuate(request, timeout=self._address.timeout_s, metadata=self._metadata)
 
     def server(self) -> str:
         """Name and version of the broker.

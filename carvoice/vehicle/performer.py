@@ -2,21 +2,26 @@
 
 requested -> transmitted -> moving -> actuated, or refused, timed out, failed. Nothing is queued: what is not
 taken at once, or after a few tens of milliseconds, is given up, so that no command is carried out late.
+:meth:`Performer.cancel` ends the waiting from another thread.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from carvoice.errors import CarvoiceError
 from carvoice.records import Action, ActionKind, Actuation, Evidence, FrameRecord, Value
 from carvoice.trace import Clock
-from carvoice.vehicle.car import Car, Node
+from carvoice.vehicle.car import Car
 from carvoice.vehicle.gate import DeniedError, Gate
-from carvoice.vehicle.readback import read_back
+from carvoice.vehicle.readback import Condition, Wait, read_back
 from carvoice.vehicle.state import CarState
+
+HEARD = (Evidence.ACTUATED, Evidence.MOVING)  # the car can only show these if it got the request
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +32,10 @@ class ActuatorSettings:
         send_s: for room in the transmit queue; then the command is dropped.
         backoff_s: first pause after a full queue, doubled each time.
         confirm_s: for the transmission confirmation.
-        status_s: for a status message that shows the wanted value.
-        refusal_s: how long the status may go on showing another value before that is a refusal; what takes
-            time only has to have begun to move by then.
+        status_s: for a status message that shows the wanted value; what takes time has to have begun to move
+            by then.
+        refusal_s: how long the status of what takes no time may go on showing another value before that is a
+            refusal.
     """
 
     send_s: float = 0.05
@@ -76,6 +82,22 @@ class Performer(ABC):
         self._gate = gate
         self._settings = settings or ActuatorSettings()
         self._clock = clock
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """Give up what is under way, from another thread: nothing more is sent for it, and nobody waits.
+
+        What the car has already been told it may still do; the actuation says how far it got.
+        """
+        self._cancelled.set()
+        self._state.wake()
+
+    def perform_all(
+        self, actions: Sequence[Action], confirmed: bool = False, trace_id: str = ""
+    ) -> Iterator[Actuation]:
+        """Carry out the actions of one command in order; the next begins when its turn is asked for."""
+        for action in actions:
+            yield self.perform(action, confirmed, trace_id)
 
     def perform(self, action: Action, confirmed: bool = False, trace_id: str = "") -> Actuation:
         """Carry out an action, or answer it from the state if it is a GET.
@@ -90,17 +112,31 @@ class Performer(ABC):
         """
         if action.kind is ActionKind.GET:
             return self._read(action, trace_id)
+        self._cancelled.clear()
         start_s = self._clock()
-        seen = self._state.count(action.path) if action.path in self._car.nodes else 0
+        seen = self._seen(action)
         try:
             request = self._hand_over(action, confirmed, trace_id)
         except DeniedError as denied:
             return Actuation(action, Evidence.REFUSED, detail=f"policy {denied}")
         except NotTakenError as error:
             return Actuation(action, error.evidence, detail=str(error))
-        latency_s = self._clock() - start_s
-        assert action.value is not None
-        evidence, detail = self._watch(self._car.nodes[action.path], action.value, request, seen)
+        return self._follow_up(action, confirmed, trace_id, request, seen, self._clock() - start_s)
+
+    def _seen(self, action: Action) -> int:
+        return self._state.count(action.path) if action.path in self._car.nodes else 0
+
+    def _follow_up(
+        self,
+        action: Action,
+        confirmed: bool,
+        trace_id: str,
+        request: FrameRecord | None,
+        seen: int,
+        latency_s: float,
+    ) -> Actuation:
+        """What became of an action that was handed over."""
+        evidence, detail = self._watch(action, confirmed, request, seen)
         frames = (request,) if request is not None else ()
         value: Value | None = None
         if self._state.count(action.path) > seen:
@@ -120,12 +156,26 @@ class Performer(ABC):
         """
 
     def _watch(
-        self, node: Node, wanted: Value, request: FrameRecord | None, seen: int
+        self, action: Action, confirmed: bool, request: FrameRecord | None, seen: int
     ) -> tuple[Evidence, str]:
         """What shows how far an action has got that was handed over; at least TRANSMITTED here."""
-        settings = self._settings
-        found, detail = read_back(node, wanted, self._state, seen, settings.refusal_s, settings.status_s)
+        found, detail = self._read_back(action, seen)
         return found or Evidence.TRANSMITTED, detail
+
+    def _read_back(self, action: Action, seen: int, wait: Wait | None = None) -> tuple[Evidence | None, str]:
+        assert action.value is not None
+        node, settings = self._car.nodes[action.path], self._settings
+        found, detail = read_back(
+            node, action.value, self._state, seen, settings.refusal_s, settings.status_s, wait or self._wait
+        )
+        if self._cancelled.is_set() and found not in HEARD:
+            return None, "cancelled"
+        return found, detail
+
+    def _wait(self, condition: Condition, timeout_s: float) -> bool:
+        """Wait for a condition, unless cancelled meanwhile; whether it holds."""
+        self._state.wait(lambda: condition() or self._cancelled.is_set(), timeout_s)
+        return condition()
 
     def _read(self, action: Action, trace_id: str) -> Actuation:
         verdict = self._gate.check(action, self._state, self._clock())

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from carvoice.records import Evidence, Value
 from carvoice.vehicle.car import Node
 from carvoice.vehicle.state import CarState
 
+Condition = Callable[[], bool]
+Wait = Callable[[Condition, float], bool]
+
 
 def read_back(
-    node: Node, wanted: Value, state: CarState, seen: int, refusal_s: float, status_s: float
+    node: Node,
+    wanted: Value,
+    state: CarState,
+    seen: int,
+    refusal_s: float,
+    status_s: float,
+    wait: Wait | None = None,
 ) -> tuple[Evidence | None, str]:
     """Wait for the car to show the wanted value, or to move towards it if that takes time.
 
@@ -17,8 +28,10 @@ def read_back(
         wanted: the value asked for.
         state: what the car says.
         seen: ``state.count`` of the path before asking.
-        refusal_s: how long another value may be shown before that is a refusal.
+        refusal_s: how long another value may be shown before that is a refusal; two cycles of the status,
+            if that is longer. What takes time may begin to move until ``status_s``.
         status_s: how long to wait for anything to be shown.
+        wait: waits for a condition at most so many seconds; the state's own wait if None.
 
     Returns:
         ACTUATED, MOVING, REFUSED or TIMED_OUT; None when there is no evidence beyond the sending, and why.
@@ -26,6 +39,10 @@ def read_back(
     if node.read is None:
         return None, "this car does not tell whether it was done"
     path, wanted = node.path, node.cast(wanted)
+    wait = wait or state.wait
+    cycle_s = node.read.message.cycle_time_s or 0.0
+    patience_s = status_s if node.settle_s > 0 else min(max(refusal_s, 2 * cycle_s), status_s)
+    patience_s = max(refusal_s, patience_s)
     before = state.get(path)
     first = before.value if before is not None else None
 
@@ -42,8 +59,8 @@ def read_back(
             is_mute or is_reached(node, value, wanted) or _is_moving(node, first, value, wanted)
         )
 
-    if not state.wait(settled, refusal_s) and state.count(path) == seen:
-        state.wait(settled, status_s - refusal_s)
+    if not wait(settled, patience_s) and state.count(path) == seen:
+        wait(settled, status_s - patience_s)
     value = shown()
     if value is None:
         return Evidence.TIMED_OUT, "no status came"

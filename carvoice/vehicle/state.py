@@ -234,6 +234,11 @@ class CarState:
             finally:
                 self._waiting -= 1
 
+    def wake(self) -> None:
+        """Have everybody who waits look at their conditions."""
+        with self._changed:
+            self._changed.notify_all()
+
     def last_frame(self, path: str, trace_id: str = "") -> FrameRecord | None:
         """The last status frame that told about the path, decoded; None if there was none."""
         node = self.car.find(path)

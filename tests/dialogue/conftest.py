@@ -195,6 +195,9 @@ class World:
         return Verdict(Decision.ALLOW, "allowed")
 
     # actuator
+    def perform_all(self, actions, confirmed=False, trace_id=""):
+        return (self.perform(action, confirmed, trace_id) for action in actions)
+
     def perform(self, action, confirmed=False, trace_id="") -> Actuation:
         assert self.check(action, self, 0, confirmed).decision is Decision.ALLOW
         if action.kind is ActionKind.GET:

@@ -6,14 +6,16 @@ import threading
 
 import can
 import pytest
-from conftest import getting, setting
+from conftest import DEMO, FakeClock, Rig, getting, setting
 
 from carvoice.errors import BusError
-from carvoice.records import Evidence
+from carvoice.records import Decision, Evidence, Verdict
 from carvoice.vehicle.actuator import Actuator
 from carvoice.vehicle.bus import Bus
+from carvoice.vehicle.car import Car
 from carvoice.vehicle.gate import Gate
 from carvoice.vehicle.performer import ActuatorSettings
+from carvoice.vehicle.policy import Policy
 from carvoice.vehicle.simulator import Scenario, SimulatedCar
 from carvoice.vehicle.simulator.scenario import Fault, FaultKind
 from carvoice.vehicle.state import CarState
@@ -106,6 +108,108 @@ def test_status_contradicts(rig, kind):
 def test_a_stuck_window_is_refused_not_moving(rig):
     rig.simulated.faults.add(Fault(FaultKind.STUCK, WINDOW))
     assert rig.actuator.perform(setting(WINDOW, 50)).evidence is Evidence.REFUSED
+
+
+def test_a_window_that_begins_to_move_late_is_waited_for(rig):
+    rig.simulated.faults.add(Fault(FaultKind.LATE, WINDOW))
+    before_s = rig.clock()
+    assert rig.actuator.perform(setting(WINDOW, 50)).evidence is Evidence.MOVING
+    assert rig.clock() - before_s == pytest.approx(0.85, abs=0.1)
+
+
+@pytest.mark.parametrize(("cycle_s", "evidence"), [(0.1, Evidence.REFUSED), (0.5, Evidence.ACTUATED)])
+def test_a_status_that_comes_rarely_is_no_refusal_before_it_came_twice(rig, monkeypatch, cycle_s, evidence):
+    defrost = "Vehicle.Cabin.HVAC.IsRearDefrosterActive"
+    monkeypatch.setattr(rig.car.nodes[defrost].read.message, "cycle_time_s", cycle_s)
+    rig.simulated.faults.add(Fault(FaultKind.LATE, defrost))  # by 0.8 s
+    assert rig.actuator.perform(setting(defrost, True)).evidence is evidence
+
+
+@pytest.fixture
+def holding(car, policy, tmp_path):
+    """A car whose climate ECU wants its requests held."""
+    for name in ("demo.dbc", "rules.toml"):
+        (tmp_path / name).write_text((DEMO.parent / name).read_text())
+    text = DEMO.read_text()
+    leg = 'vss2dbc = { signal = "HU_TempSetDrvReq" }'
+    assert leg in text
+    held = leg.replace(" }", ", interval_ms = 100 }")
+    (tmp_path / "demo.toml").write_text(text.replace(leg, held))
+    held_car = Car.load(tmp_path / "demo.toml")
+    ours, theirs = (Bus.open("virtual", f"holding-{tmp_path.name}") for _ in range(2))
+    yield Rig(held_car, Policy.load(held_car.rules_path, held_car), FakeClock(), ours, theirs)
+    ours.close()
+    theirs.close()
+
+
+def requests_seen(rig) -> list[object]:
+    """What the ECU is asked for, frame by frame, from now on."""
+    codec, seen = rig.car.messages["HU_ClimateReq"], []
+
+    def hear(message: can.Message) -> None:
+        if message.arbitration_id == codec.arbitration_id:
+            seen.append(codec.decode(bytes(message.data))["HU_TempSetDrvReq"])
+
+    rig.theirs.listeners.append(hear)
+    return seen
+
+
+def test_a_held_request_is_said_until_the_car_has_answered_and_then_taken_back(holding):
+    seen = requests_seen(holding)
+    assert holding.actuator.perform(setting(TEMP, 23.0)).evidence is Evidence.ACTUATED
+    holding.pass_time(1.0)
+    assert seen == [23.0, "SNA"]
+    holding.simulated.faults.add(Fault(FaultKind.DEAF, "HU_ClimateReq"))
+    assert holding.actuator.perform(setting(TEMP, 24.0)).evidence is Evidence.REFUSED
+    holding.pass_time(1.0)
+    assert seen[2:] == [24.0] * 5 + ["SNA"]  # at 0, 0.1 ... 0.4 s; refused at 0.5 s
+
+
+def test_a_held_request_that_is_no_longer_allowed_is_not_said_again(holding, monkeypatch):
+    seen = requests_seen(holding)
+    holding.simulated.faults.add(Fault(FaultKind.DEAF, "HU_ClimateReq"))
+    real, calls = holding.gate.check, []
+
+    def check(*arguments, **more):
+        calls.append(arguments)
+        if len(calls) > 2:
+            return Verdict(Decision.DENY, "changed", "No longer.")
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(holding.gate, "check", check)
+    assert holding.actuator.perform(setting(TEMP, 24.0)).evidence is Evidence.REFUSED
+    holding.pass_time(1.0)
+    assert seen == [24.0, 24.0, "SNA"]
+
+
+def test_cancelled_from_another_thread(holding):
+    seen = requests_seen(holding)
+    holding.simulated.faults.add(Fault(FaultKind.DEAF, "HU_ClimateReq"))
+    idle, waits = holding.state._idle, []
+
+    def idle_and_cancel(left_s):
+        waits.append(left_s)
+        if len(waits) == 15:
+            holding.actuator.cancel()
+        idle(left_s)
+
+    holding.state._idle = idle_and_cancel
+    before_s = holding.clock()
+    result = holding.actuator.perform(setting(TEMP, 24.0))
+    assert (result.evidence, result.detail) == (Evidence.TRANSMITTED, "cancelled")
+    assert holding.clock() - before_s < 0.3
+    holding.pass_time(1.0)
+    assert seen[-1] == "SNA"
+    assert seen.count(24.0) <= 2
+    holding.simulated.faults.clear()
+    assert holding.actuator.perform(setting(TEMP, 25.0)).evidence is Evidence.ACTUATED
+
+
+def test_the_actions_of_a_command_are_done_in_order_one_after_the_other(rig):
+    results = rig.actuator.perform_all([setting(TEMP, 23.0), setting(WINDOW, 50)])
+    assert next(results).evidence is Evidence.ACTUATED
+    assert rig.state.get(WINDOW).value == 0
+    assert next(results).evidence is Evidence.MOVING
 
 
 def test_the_ecu_does_not_hear(rig):

@@ -199,26 +199,54 @@ def test_only_our_own_messages_are_sent_idle(desk, car):
 
 def test_passing_on_to_something_else_than_a_bus(desk):
     passed = []
-    desk.gate.pass_on(passed.append, setting(TEMP, 21.0), desk.state)
-    assert [action.value for action in passed] == [21.0]
-    with pytest.raises(DeniedError):
-        desk.gate.pass_on(passed.append, setting("Vehicle.Speed", 3.0), desk.state)
-    with pytest.raises(DeniedError):
-        desk.gate.pass_on(passed.append, getting(TEMP), desk.state)
-    assert len(passed) == 1
+    desk.gate.pass_on(passed.extend, [setting(TEMP, 21.0), setting(WINDOW, 30)], desk.state)
+    assert [action.value for action in passed] == [21.0, 30]
+    for not_allowed in (setting("Vehicle.Speed", 3.0), getting(TEMP)):
+        for batch in ([not_allowed], [setting(TEMP, 22.0), not_allowed]):
+            with pytest.raises(DeniedError):
+                desk.gate.pass_on(passed.extend, batch, desk.state)
+    assert len(passed) == 2
+
+
+def test_a_batch_counts_one_by_one_for_the_rates_and_not_at_all_when_it_is_denied(desk):
+    passed = []
+    thirteen, twelve = ([setting(WINDOW, 40)] * n for n in (13, 12))
+    with pytest.raises(DeniedError, match="motor-rate"):
+        desk.gate.pass_on(passed.extend, thirteen, desk.state)
+    assert passed == []
+    desk.gate.pass_on(passed.extend, twelve, desk.state)
+    with pytest.raises(DeniedError, match="motor-rate"):
+        desk.gate.pass_on(passed.extend, twelve[:1], desk.state)
+    assert len(passed) == 12
+
+
+def test_a_repetition_is_judged_again_but_uses_up_no_rate(desk):
+    bus = RecordingBus()
+    for _ in range(12):
+        desk.gate.send(bus, setting(WINDOW, 40), desk.state)
+    for _ in range(5):
+        desk.gate.send(bus, setting(WINDOW, 40), desk.state, repeated=True)
+    desk.pass_time(10.5)
+    for _ in range(12):
+        desk.gate.send(bus, setting(WINDOW, 40), desk.state)
+    with pytest.raises(DeniedError, match="motor-rate"):
+        desk.gate.send(bus, setting(WINDOW, 40), desk.state)
+    with pytest.raises(DeniedError, match="not-listed"):
+        desk.gate.send(bus, setting("Vehicle.Speed", 3.0), desk.state, repeated=True)
+    assert len(bus.frames) == 12 + 5 + 12
 
 
 def test_passing_on_counts_for_the_rates_once_it_succeeded(desk):
-    def fail(action):
+    def fail(actions):
         raise can.CanOperationError("full")
 
     for _ in range(20):
         with pytest.raises(can.CanOperationError):
-            desk.gate.pass_on(fail, setting(WINDOW, 40), desk.state)
+            desk.gate.pass_on(fail, [setting(WINDOW, 40)], desk.state)
     for _ in range(12):
-        desk.gate.pass_on(lambda action: None, setting(WINDOW, 40), desk.state)
+        desk.gate.pass_on(lambda actions: None, [setting(WINDOW, 40)], desk.state)
     with pytest.raises(DeniedError, match="motor-rate"):
-        desk.gate.pass_on(lambda action: None, setting(WINDOW, 40), desk.state)
+        desk.gate.pass_on(lambda actions: None, [setting(WINDOW, 40)], desk.state)
 
 
 def test_conditions_that_do_not_fit_the_value_err_on_the_side_of_no(desk, car, tmp_path):
@@ -353,8 +381,8 @@ def test_a_yes_reaches_the_second_judgement(desk):
     assert desk.gate.send(bus, trunk, desk.state, confirmed=True).name == "HU_DoorReq"
     passed = []
     with pytest.raises(DeniedError):
-        desk.gate.pass_on(passed.append, trunk, desk.state)
-    desk.gate.pass_on(passed.append, trunk, desk.state, confirmed=True)
+        desk.gate.pass_on(passed.extend, [trunk], desk.state)
+    desk.gate.pass_on(passed.extend, [trunk], desk.state, confirmed=True)
     assert passed == [trunk]
 
 

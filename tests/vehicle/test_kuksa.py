@@ -68,6 +68,41 @@ def test_every_datatype_is_actuated(actuator, path, value):
     assert (result.evidence, result.value) == (Evidence.ACTUATED, value)
 
 
+def test_the_actions_of_one_command_go_in_one_call(actuator, broker, state):
+    windows = [f"Vehicle.Cabin.Door.Row{row}.{side}.Window.Position"
+               for row in (1, 2) for side in ("DriverSide", "PassengerSide")]  # fmt: skip
+    results = list(actuator.perform_all([setting(path, 40) for path in windows]))
+    assert [(r.action.path, r.evidence, r.value) for r in results] == [
+        (path, Evidence.ACTUATED, 40) for path in windows
+    ]
+    assert broker.calls == ["BatchActuate"]
+    asked = list(actuator.perform_all([getting(TEMP), setting(VOLUME, 7)]))
+    assert [r.evidence for r in asked] == [Evidence.ACTUATED] * 2
+    assert broker.calls == ["BatchActuate", "Actuate"]
+
+
+def test_a_batch_that_fails_fails_whole(actuator, broker):
+    broker.unprovided.add(VOLUME)
+    results = list(actuator.perform_all([setting(TEMP, 20.0), setting(VOLUME, 7)]))
+    assert [r.evidence for r in results] == [Evidence.FAILED] * 2
+    assert actuator.perform(getting(TEMP)).value != 20.0
+
+
+def test_what_the_first_action_makes_allowed_is_not_in_its_batch(broker, car, state, policy):
+    fan, cooling = (
+        "Vehicle.Cabin.HVAC.Station.Row1.Driver.FanSpeed",
+        "Vehicle.Cabin.HVAC.IsAirConditioningActive",
+    )
+    rules = tuple(r for r in policy.rules if r.id == "ac-needs-fan")
+    with connect(broker, car, state, dataclasses.replace(policy, rules=rules)) as actuator:
+        assert state.wait(lambda: state.get(fan) is not None, 20.0)
+        broker.publish(fan, 0)
+        assert state.wait(lambda: state.get(fan).value == 0, 20.0)
+        results = list(actuator.perform_all([setting(fan, 30), setting(cooling, True)]))
+        assert [r.evidence for r in results] == [Evidence.ACTUATED] * 2
+        assert broker.calls == ["Actuate", "Actuate"]
+
+
 def test_the_state_follows_the_broker(actuator, broker, state):
     broker.publish("Vehicle.Speed", 87.0)
     assert state.wait(lambda: (r := state.get("Vehicle.Speed")) is not None and r.value == 87.0, 20.0)
@@ -211,5 +246,5 @@ def test_only_the_gate_is_given_the_delivery():
     import inspect
 
     source = inspect.getsource(BrokerActuator)
-    assert source.count("Actuate(") == 1
+    assert (source.count("stub.Actuate("), source.count("stub.BatchActuate(")) == (1, 1)
     assert source.count("self._deliver") == source.count("self._gate.pass_on(self._deliver") == 1

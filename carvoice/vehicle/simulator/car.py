@@ -18,6 +18,7 @@ from carvoice.vehicle.simulator.scenario import Fault, FaultKind, Scenario
 
 STEP_S = 0.01
 DEFAULT_CYCLE_S = 0.5
+LATE_S = 0.8  # how long a late actuator waits
 MOMENTARY_S = 0.5  # how long a push button's status stays
 
 
@@ -55,6 +56,7 @@ class SimulatedCar:
         self._targets: dict[str, Value] = {}
         self._positions: dict[str, float] = {}  # where something is, finer than its datatype says
         self._due: list[tuple[float, str, Value]] = []  # booleans and push buttons: when, path, value
+        self._late: list[tuple[float, Node, Value]] = []  # requests of late actuators: when, node, value
         self._ramps: dict[str, tuple[float, float, float, float]] = {}  # path: from time, to time, from, to
         self._scenario = scenario or Scenario()
         self._events = list(self._scenario.events)
@@ -138,11 +140,19 @@ class SimulatedCar:
         now_s, path = self._clock(), node.path
         if self._broken(FaultKind.STUCK, path) or not accepts(path, value, self.get):
             return
-        before = self._values.get(path)
         if self._broken(FaultKind.CONTRADICT, path):
+            before = self._values.get(path)
             if before is not None:
                 self._show(node, before)
             return
+        if self._broken(FaultKind.LATE, path):
+            self._late.append((now_s + LATE_S, node, value))
+        else:
+            self._begin(node, value, now_s)
+
+    def _begin(self, node: Node, value: Value, now_s: float) -> None:
+        path = node.path
+        before = self._values.get(path)
         if node.settle_s > 0 and node.is_numeric:
             self._targets[path] = value
             self._travel(node, value, STEP_S)
@@ -188,6 +198,9 @@ class SimulatedCar:
                 del self._ramps[path]
         for path, target in list(self._targets.items()):
             self._travel(self._car.nodes[path], target, dt_s)
+        for _, node, value in [late for late in self._late if late[0] <= now_s]:
+            self._begin(node, value, now_s)
+        self._late = [late for late in self._late if late[0] > now_s]
         due = [d for d in self._due if d[0] <= now_s]
         self._due = [d for d in self._due if d[0] > now_s]
         for _, path, value in due:

@@ -42,6 +42,7 @@ class StandInBroker(val_pb2_grpc.VALServicer):  # type: ignore[misc]  # generate
         unprovided: paths that no provider takes.
         silent: paths whose actuations are taken and then nothing happens.
         forbidden: paths nobody may actuate.
+        calls: which calls have asked for something, in order.
     """
 
     def __init__(self, car: Car, token: str = "", credentials: grpc.ServerCredentials | None = None) -> None:
@@ -53,6 +54,7 @@ class StandInBroker(val_pb2_grpc.VALServicer):  # type: ignore[misc]  # generate
         self.unprovided: set[str] = set()
         self.silent: set[str] = set()
         self.forbidden: set[str] = set()
+        self.calls: list[str] = []
         for path, node in car.nodes.items():
             if node.read is not None:
                 value = node.from_bits(node.read.signal.idle_raw)
@@ -160,17 +162,19 @@ class StandInBroker(val_pb2_grpc.VALServicer):  # type: ignore[misc]  # generate
     def Actuate(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Ask for a new value of an actuator."""
         self._admit(context)
-        self._actuate(request, context)
+        self.calls.append("Actuate")
+        self._carry_out([self._wish(request, context)])
         return val_pb2.ActuateResponse()
 
     def BatchActuate(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """Several at once."""
+        """Several at once: all of them, or none."""
         self._admit(context)
-        for one in request.actuate_requests:
-            self._actuate(one, context)
+        self.calls.append("BatchActuate")
+        self._carry_out([self._wish(one, context) for one in request.actuate_requests])
         return val_pb2.BatchActuateResponse()
 
-    def _actuate(self, request: Any, context: grpc.ServicerContext) -> None:
+    def _wish(self, request: Any, context: grpc.ServicerContext) -> tuple[str, Value]:
+        """What a request asks for; ends the call if that cannot be passed on."""
         node = self._node(request.signal_id, context)
         path, value = node.path, from_proto(request.value)
         if path in self.forbidden:
@@ -184,9 +188,14 @@ class StandInBroker(val_pb2_grpc.VALServicer):  # type: ignore[misc]  # generate
         if path in self.unprovided:
             context.abort(grpc.StatusCode.UNAVAILABLE, f"no provider for {path}")
         assert value is not None
-        if path in self.silent or not accepts(path, value, self._values.get):
-            return
-        self.publish(path, value)
-        for other, follows in consequences(path, value, self._values.get):
-            if other in self._car.nodes:
-                self.publish(other, follows)
+        return path, value
+
+    def _carry_out(self, wishes: list[tuple[str, Value]]) -> None:
+        """What a provider does with actuations."""
+        for path, value in wishes:
+            if path in self.silent or not accepts(path, value, self._values.get):
+                continue
+            self.publish(path, value)
+            for other, follows in consequences(path, value, self._values.get):
+                if other in self._car.nodes:
+                    self.publish(other, follows)
