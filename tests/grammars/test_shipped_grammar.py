@@ -227,6 +227,12 @@ def test_every_intent_has_words_for_every_evidence(language):
 
 
 @language
+@pytest.mark.parametrize("section", ["evidence", "system", "dialogue", "follow_ups"])
+def test_every_language_says_the_same_things(language, section):
+    assert replies(language)[section].keys() == replies("en")[section].keys()
+
+
+@language
 def test_the_fields_of_replies_can_always_be_filled(language):
     table = replies(language)
     always = {"value", "reason", "list", "do"}
