@@ -1,8 +1,8 @@
 """How many orders, worded freely, the shipped English grammar understands word for word, and at all.
 
-The sentences were written from the intents' names, before any template was read, by imagining many
-drivers. A hash of each put one half into the grammar's tests, where templates grow from them; this is the
-other half, only measured. Both have the same author, so a stranger's wordings will do somewhat worse.
+The sentences were written from the intents' names by imagining many drivers, when the grammar already had
+its templates. A hash of each put one half into the grammar's tests, where templates grow from them; this is
+the other half, only measured. Both have the same author, so a stranger's wordings will do somewhat worse.
 
 python bench/grammars_wordings.py      writes bench/results/grammars_wordings.md
 """
