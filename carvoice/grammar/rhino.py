@@ -40,7 +40,7 @@ def import_rhino(text: str, path: Path | None = None, language: str = "en") -> s
     Raises:
         GrammarError: it is no Rhino context, an expression cannot be read, or a built-in slot is unknown.
     """
-    document = parse_yaml(text, path)
+    document = parse_yaml(text, path, only_text=True)  # a slot's values are words: on, off, 12
     context = document.get("context") if isinstance(document, Mapping) else None
     if not isinstance(context, Mapping) or not isinstance(context.get("expressions"), Mapping):
         raise GrammarError("a Rhino context needs 'context: expressions:'", path=path)

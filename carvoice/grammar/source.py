@@ -82,12 +82,12 @@ def read_yaml(path: Path) -> Any:
     return parse_yaml(text, path)
 
 
-def parse_yaml(text: str, path: Path | None = None) -> Any:
-    """The same from a string."""
+def parse_yaml(text: str, path: Path | None = None, *, only_text: bool = False) -> Any:
+    """The same from a string; with ``only_text`` "on" and "12" are not taken for a truth or a number."""
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
-        return None if node is None else _Reader(loader, path, text).value(node)
+        return None if node is None else _Reader(loader, path, text, only_text).value(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
@@ -110,8 +110,9 @@ def parse_yaml(text: str, path: Path | None = None) -> Any:
 class _Reader:
     """Turns YAML nodes into values and counts them, so that aliases cannot explode."""
 
-    def __init__(self, loader: Any, path: Path | None, text: str) -> None:
+    def __init__(self, loader: Any, path: Path | None, text: str, only_text: bool) -> None:
         self._loader = loader
+        self._only_text = only_text
         self._path = path
         self._text = text
         self._left = MAX_NODES
@@ -121,7 +122,7 @@ class _Reader:
         if self._left < 0:
             raise GrammarError(f"the YAML has more than {MAX_NODES} nodes (aliases counted)", path=self._path)
         if isinstance(node, yaml.ScalarNode):
-            plain = self._loader.construct_object(node)
+            plain = node.value if self._only_text else self._loader.construct_object(node)
             if isinstance(plain, str):
                 mark = node.start_mark
                 return Located(plain, self._path, mark.line + 1, mark.column + 1)

@@ -5,6 +5,7 @@ import pytest
 from carvoice.errors import GrammarError
 from carvoice.grammar import compile_grammar, parse_grammar
 from carvoice.grammar.convert import import_grammar
+from carvoice.nlu.exact import ExactParser
 
 JSGF = """#JSGF V1.0 UTF-8 en;
 grammar car;
@@ -51,6 +52,19 @@ def test_rhino(tmp_path):
     assert "turn the kitchen lights red" in said
     assert "make living room lights blue" in said
     assert any(text.startswith("kindly set brightness to") for text in said)
+
+
+def test_rhino_words_that_yaml_takes_for_truths_and_numbers_stay_words(tmp_path):
+    path = tmp_path / "switch.yml"
+    path.write_text(
+        "context:\n  expressions:\n    on: [turn it $state:state, off]\n"
+        "  slots: {state: [on, off, yes, 12]}\n  macros:\n"
+    )
+    parser = ExactParser(compile_grammar(parse_grammar(import_grammar(path))))
+    for word in ("on", "off", "yes", "12"):
+        (reading,) = parser.parse(f"turn it {word}")
+        assert (reading.intent, reading.slots["state"].value) == ("on", word)
+    assert parser.parse("off")
 
 
 @pytest.mark.parametrize(
