@@ -27,7 +27,7 @@ from carvoice.asr.confidence import Fit
 from carvoice.asr.evaluate import Condition
 from carvoice.asr.grammar_recognizer import GrammarRecognizer, settings_of
 from carvoice.asr.models import load_model
-from carvoice.grammar import compile_grammar, load_grammar
+from carvoice.grammar import build_acceptor, compile_grammar, load_grammar
 from carvoice.nlu.understander import Understander, UnderstanderSettings
 from training import noise
 from training.shards import Shard, tables
@@ -76,7 +76,7 @@ class Ear:
         manners = [" ".join(words[word] for word in phrase) for phrase in automaton.skip_phrases]
         loaded = load_model(model)
         self.recognizer = GrammarRecognizer(
-            automaton.acceptor(),
+            build_acceptor(automaton),
             loaded,
             settings=replace(settings_of(loaded.decoding), **settings),
             skip_phrases=manners,

@@ -16,7 +16,7 @@ from pathlib import Path
 from carvoice.asr.evaluate import Condition, evaluate, load_recordings, summarize
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
 from carvoice.asr.report import markdown
-from carvoice.grammar import compile_grammar, load_grammar
+from carvoice.grammar import build_acceptor, compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.nlu.understander import Understander, UnderstanderSettings
 from training import noise
@@ -27,7 +27,7 @@ RESULT = Path(__file__).parent / "results" / "asr-orders.md"
 class Ear:
     def __init__(self, grammar: Path, reject_below: float) -> None:
         automaton, lexicon = compile_grammar(load_grammar(grammar)), Lexicon.load()
-        self.recognizer = GrammarRecognizer(automaton.acceptor(), lexicon=lexicon)
+        self.recognizer = GrammarRecognizer(build_acceptor(automaton), lexicon=lexicon)
         self.understander = Understander(automaton, lexicon, UnderstanderSettings(reject_below=reject_below))
 
     def hear(self, sound, chunk_samples):

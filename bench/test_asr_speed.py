@@ -17,7 +17,7 @@ from carvoice.asr.grammar_recognizer import GrammarRecognizer
 from carvoice.asr.models import embedded_model
 from carvoice.asr.wake import WakeSpotter
 from carvoice.audio.devices import read_wav
-from carvoice.grammar import compile_grammar, load_grammar
+from carvoice.grammar import build_acceptor, compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.records import PrefixState
 from carvoice.resources import data_path
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.benchmark(timer=time.process_time)
 
 @pytest.fixture(scope="module")
 def acceptor():
-    return compile_grammar(load_grammar(data_path("grammars", "en"))).acceptor()
+    return build_acceptor(compile_grammar(load_grammar(data_path("grammars", "en"))))
 
 
 @pytest.fixture(scope="module")

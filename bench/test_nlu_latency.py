@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from carvoice.grammar import Automaton, compile_grammar, load_grammar
+from carvoice.grammar import compile_grammar, load_grammar, store
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.nlu import Understander, UnderstanderSettings
 from carvoice.nlu.trial import load_tests
@@ -36,8 +36,8 @@ def test_load_and_compile(benchmark):
 
 
 def test_load_compiled(benchmark, automaton, tmp_path):
-    automaton.save(tmp_path / "a")
-    benchmark(lambda: Automaton.load(tmp_path / "a"))
+    store.save(automaton, tmp_path / "a")
+    benchmark(lambda: store.load(tmp_path / "a"))
 
 
 def test_exact(benchmark, automaton, commands):

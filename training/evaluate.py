@@ -25,7 +25,7 @@ import soundfile
 import yaml
 from rapidfuzz.distance import Levenshtein
 
-from carvoice.grammar import compile_grammar, load_grammar
+from carvoice.grammar import build_acceptor, compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
 from training import noise
 from training.noise import SAMPLE_RATE_HZ, FloatArray
@@ -94,7 +94,7 @@ def build_graph(grammar: Path, out: Path) -> dict[int, str]:
     labels.
     """
     loaded = load_grammar(grammar)
-    acceptor = compile_grammar(loaded).acceptor()
+    acceptor = build_acceptor(compile_grammar(loaded))
     lexicon = Lexicon.load()
     words: dict[str, int] = {}
     fst = kaldifst.StdVectorFst()

@@ -13,7 +13,7 @@ from carvoice.audio import FrontEnd, FrontEndSettings
 from carvoice.audio.settings import SEATS_M
 from carvoice.config import AsrConfig, AudioConfig, LanguageConfig, NluConfig, TtsConfig, VehicleConfig
 from carvoice.errors import CarError, ConfigError
-from carvoice.grammar import Automaton, compile_grammar, load_grammar
+from carvoice.grammar import Automaton, build_acceptor, compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.nlu import Understander, UnderstanderSettings
 from carvoice.records import Value
@@ -167,7 +167,7 @@ def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) 
     words = sorted(automaton.vocabulary, key=automaton.vocabulary.__getitem__)
     manners = [" ".join(words[word] for word in phrase) for phrase in automaton.skip_phrases]
     return GrammarRecognizer(
-        automaton.acceptor(),
+        build_acceptor(automaton),
         find_asr_model(config),
         lexicon,
         threads=config.threads,

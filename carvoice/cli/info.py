@@ -102,9 +102,10 @@ def _try(part: str, look: Callable[[], str], advice: str = "", needed: bool = Tr
 
 def _grammar(settings: Config) -> str:
     from carvoice.assistant.rooms import build_automaton
+    from carvoice.grammar import build_acceptor
 
     automaton = build_automaton(settings.language)
-    return f"{settings.language.code}: {automaton.acceptor().n_states} states"
+    return f"{settings.language.code}: {build_acceptor(automaton).n_states} states"
 
 
 def _model(settings: Config) -> str:

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from carvoice.grammar.acceptor import WordAcceptor
 
 Int32Array: TypeAlias = NDArray[np.int32]
 Uint8Array: TypeAlias = NDArray[np.uint8]
@@ -40,6 +36,7 @@ class ListProgram:
         values: what a value index stands for; None means the text heard.
         contexts: context of a value, by index, only where there is one.
         metadata: metadata of a value, by index, only where there is one.
+        inner: slots that the lists named in a value fill, by index, only where there are some.
         limits: int32 (4,): start, stop, step of a range, and whether digits are accepted.
         hundredths: int32: fractions accepted after each whole number of a range, in hundredths.
         multiplier: factor from the number said to the slot's value, None for 1.
@@ -55,6 +52,7 @@ class ListProgram:
     values: list[Any] = field(default_factory=list)
     contexts: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     metadata: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    inner: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     limits: Int32Array = field(default_factory=lambda: np.zeros(4, np.int32))
     hundredths: Int32Array = field(default_factory=lambda: np.zeros(0, np.int32))
     multiplier: float | None = None
@@ -141,52 +139,10 @@ class Automaton:
     cjk: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def acceptor(self, max_list_values: int = 50_000) -> WordAcceptor:
-        """The word sequences of the grammar, determinized and minimized, lists written out.
-
-        Raises:
-            GrammarError: it would have more than 400,000 states.
-        """
-        from carvoice.grammar.acceptor import build_acceptor
-
-        return build_acceptor(self, max_list_values)
-
     def skip_texts(self) -> list[str]:
         """The phrases that may be left out, as text."""
         words = list(self.vocabulary)
         return [" ".join(words[word] for word in phrase) for phrase in self.skip_phrases]
-
-    def with_list(self, name: str, values: Mapping[str, Any] | Iterable[str]) -> Automaton:
-        """The same grammar with other values in a text list (contacts, radio stations); fast.
-
-        Args:
-            name: the list.
-            values: what is said, or what is said to what it stands for. They are plain text, not
-                templates. None at all is allowed: then nothing of the list can be said.
-
-        Raises:
-            GrammarError: there is no text list of this name.
-        """
-        from carvoice.grammar.compiler import replace_list
-
-        return replace_list(self, name, values)
-
-    def save(self, path: Path) -> None:
-        """Write the automaton to a file."""
-        from carvoice.grammar.store import save
-
-        save(self, path)
-
-    @staticmethod
-    def load(path: Path) -> Automaton:
-        """Read an automaton from a file.
-
-        Raises:
-            GrammarError: the file is missing, cut off or of another version.
-        """
-        from carvoice.grammar.store import load
-
-        return load(path)
 
     @property
     def n_states(self) -> int:

@@ -102,16 +102,21 @@ def _used_names(grammar: Grammar) -> tuple[set[str], set[str]]:
     for block in grammar.blocks:
         pending = [template.node for template in block.sentences]
         seen: set[str] = set()
+        listed: set[str] = set()
         while pending:
             for reference in references(pending.pop()):
                 if isinstance(reference, ListReference):
-                    lists.add(reference.name)
+                    word_list = grammar.list_named(block, reference.name)
+                    if reference.name not in listed and isinstance(word_list, TextList):
+                        pending.extend(value.template.node for value in word_list.values)
+                    listed.add(reference.name)
                 elif reference.name not in seen:
                     seen.add(reference.name)
                     rule = grammar.rule_named(block, reference.name)
                     if rule is not None:
                         pending.append(rule.node)
         rules |= seen
+        lists |= listed
     return lists, rules
 
 

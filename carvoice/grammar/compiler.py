@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from carvoice.errors import GrammarError
+from carvoice.grammar.arrays import column, int32, starts_of
 from carvoice.grammar.automaton import (
-    KIND_RANGE,
-    KIND_TEXT,
     KIND_WILDCARD,
     NO_MASK,
     NO_SLOT,
     Automaton,
     BlockInfo,
-    Int32Array,
     ListProgram,
     TemplateInfo,
     Uint8Array,
 )
-from carvoice.grammar.conditions import excluded_passes, required_passes
-from carvoice.grammar.expression import ListReference, Node, RuleReference, Text, references, text_pieces
-from carvoice.grammar.model import (
-    FRACTIONS,
-    Block,
-    Grammar,
-    ListValue,
-    RangeList,
-    Template,
-    TextList,
-    WildcardList,
-    WordList,
-)
-from carvoice.grammar.network import TooLargeError, WordNetwork, word_network
-from carvoice.grammar.numbers import spoken
-from carvoice.grammar.source import error_at
+from carvoice.grammar.expression import ListReference, Node, RuleReference, references, text_pieces
+from carvoice.grammar.lists import Vocabulary, compile_list, value_mask
+from carvoice.grammar.model import Block, Grammar, RangeList, Template, WildcardList, WordList
+from carvoice.grammar.network import WordNetwork
+from carvoice.grammar.resolve import find_list, find_rule, network_of
 from carvoice.grammar.store import FORMAT, load, save
-from carvoice.grammar.template import normalize_text
 from carvoice.grammar.words import split_words
 
 _LOG = logging.getLogger(__name__)
-
-MAX_RANGE = 200_000
-MAX_VALUE_FORMS = 2_000
 
 
 def compile_grammar(grammar: Grammar, cache: Path | None = None) -> Automaton:
@@ -84,167 +63,13 @@ def compile_template(grammar: Grammar, block: Block, template: Template) -> Word
     """
 
     def rule_named(reference: RuleReference) -> Node:
-        return _rule(grammar, block, reference, template)
+        return find_rule(grammar, block, reference, template)
 
-    network = _network(template.node, rule_named, template, grammar.ignore_whitespace)
+    network = network_of(template.node, rule_named, template, grammar.ignore_whitespace)
     for row in network.list_arcs:
         for reference, _ in row:
-            _find_list(grammar, block, reference, template)
+            find_list(grammar, block, reference, template)
     return network
-
-
-class Vocabulary:
-    """Words by number."""
-
-    def __init__(self, words: dict[str, int] | None = None) -> None:
-        self.ids: dict[str, int] = {} if words is None else words
-
-    def id(self, word: str) -> int:
-        """The number of a word, a new one if it has none."""
-        return self.ids.setdefault(word, len(self.ids))
-
-
-class TrieBuilder:
-    """Collects the phrases of a list and lays them out as arrays."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
-        self._children: list[dict[int, int]] = [{}]
-        self._values: list[list[int]] = [[]]
-
-    def insert(self, words: Iterable[str], value: int) -> None:
-        """A phrase and the index of its value; no words, no entry."""
-        node = 0
-        for word in words:
-            word_id = self._vocabulary.id(word)
-            after = self._children[node].get(word_id)
-            if after is None:
-                after = self._children[node][word_id] = len(self._children)
-                self._children.append({})
-                self._values.append([])
-            node = after
-        if node and value not in self._values[node]:
-            self._values[node].append(value)
-
-    def arrays(self) -> tuple[Int32Array, Int32Array, Int32Array, Int32Array, Int32Array]:
-        """arc_start, arc_word, arc_node, value_start, value_at."""
-        arcs = [sorted(children.items()) for children in self._children]
-        return (
-            _starts(arcs),
-            _int32(word for row in arcs for word, _ in row),
-            _int32(node for row in arcs for _, node in row),
-            _starts(self._values),
-            _int32(value for row in self._values for value in row),
-        )
-
-
-def compile_list(
-    word_list: WordList, grammar: Grammar, block: Block | None, vocabulary: Vocabulary
-) -> ListProgram:
-    """Lay out one list."""
-    trie = TrieBuilder(vocabulary)
-    if isinstance(word_list, WildcardList):
-        return ListProgram(word_list.name, KIND_WILDCARD, *trie.arrays())
-    if isinstance(word_list, RangeList):
-        return _compile_range(word_list, grammar.language, trie)
-    contexts: dict[int, Mapping[str, Any]] = {}
-    metadata: dict[int, Mapping[str, Any]] = {}
-    for index, value in enumerate(word_list.values):
-        for words in _value_forms(value, word_list, grammar, block):
-            trie.insert(words, index)
-        if value.context:
-            contexts[index] = value.context
-        if value.metadata:
-            metadata[index] = value.metadata
-    outs = [value.out for value in word_list.values]
-    return ListProgram(word_list.name, KIND_TEXT, *trie.arrays(), outs, contexts, metadata)
-
-
-def _compile_range(word_list: RangeList, language: str, trie: TrieBuilder) -> ListProgram:
-    values: list[Any] = []
-    if word_list.words:
-        numbers = word_list.numbers()
-        if len(numbers) > MAX_RANGE:
-            raise GrammarError(
-                f"the range {{{word_list.name}}} has {len(numbers)} numbers, at most {MAX_RANGE} are "
-                "compiled to words; use a larger step or 'words: false'"
-            )
-        for number in numbers:
-            for form in spoken(number, word_list.words_language or language):
-                trie.insert(form.split(), len(values))
-            values.append(word_list.value(number))
-    limits = np.array([word_list.start, word_list.stop, word_list.step, word_list.digits], np.int32)
-    hundredths = _int32(round(100 * part) for part in FRACTIONS.get(word_list.fractions, ()))
-    return ListProgram(
-        word_list.name, KIND_RANGE, *trie.arrays(), values,
-        limits=limits, hundredths=hundredths, multiplier=word_list.multiplier,
-    )  # fmt: skip
-
-
-def _value_forms(
-    value: ListValue, word_list: TextList, grammar: Grammar, block: Block | None
-) -> Iterator[tuple[str, ...]]:
-    node = value.template.node
-    if isinstance(node, Text):
-        yield tuple(
-            word for piece in node.text.split() for word in split_words(piece, grammar.ignore_whitespace)
-        )
-        return
-
-    def rule_named(reference: RuleReference) -> Node:
-        return _rule(grammar, block, reference, value.template)
-
-    network = _network(node, rule_named, value.template, grammar.ignore_whitespace)
-    if any(network.list_arcs):
-        raise error_at(
-            value.template.text,
-            f"a value of the list {{{word_list.name}}} names a list; write its values out",
-        )
-    forms = 0
-    stack: list[tuple[int, tuple[str, ...]]] = [(0, ())]
-    while stack:
-        state, said = stack.pop()
-        if state in network.finals:
-            forms += 1
-            if forms > MAX_VALUE_FORMS:
-                raise error_at(
-                    value.template.text, f"this list value stands for more than {MAX_VALUE_FORMS} phrases"
-                )
-            yield said
-        stack.extend((then, (*said, word)) for word, _, then in network.word_arcs[state])
-
-
-def _rule(grammar: Grammar, block: Block | None, reference: RuleReference, where: Template) -> Node:
-    rule = (block.rules.get(reference.name) if block else None) or grammar.rules.get(reference.name)
-    if rule is None:
-        known = ", ".join(sorted(grammar.rules)[:12])
-        message = f"there is no rule <{reference.name}>; add it to 'expansion_rules'"
-        raise error_at(where.text, message + (f" (rules: {known} ...)" if known else ""), reference.offset)
-    return rule.node
-
-
-def _find_list(grammar: Grammar, block: Block, reference: ListReference, where: Template) -> WordList:
-    word_list = grammar.list_named(block, reference.name)
-    if word_list is None:
-        inline = reference.inline_range
-        if inline is None:
-            known = ", ".join(sorted(grammar.lists)[:12])
-            message = f"there is no list {{{reference.name}}}; add it to 'lists'"
-            message += f" (lists: {known} ...)" if known else ""
-            raise error_at(where.text, message, reference.offset)
-        if inline[0] > inline[1] or inline[2] < 1:
-            raise error_at(where.text, f"the range {reference.name} is empty", reference.offset)
-        return RangeList(reference.name, inline[0], inline[1], inline[2])
-    if isinstance(word_list, TextList) and not word_list.values:
-        raise error_at(where.text, f"the list {{{reference.name}}} has no values", reference.offset)
-    return word_list
-
-
-def _network(node: Node, rule_named: Any, where: Template, cjk: bool) -> WordNetwork:
-    try:
-        return word_network(node, rule_named, cjk)
-    except TooLargeError as error:
-        raise error_at(where.text, str(error)) from None
 
 
 class _Compiler:
@@ -288,17 +113,17 @@ class _Compiler:
             language=grammar.language,
             digest=grammar.digest,
             vocabulary=self._vocabulary.ids,
-            arc_start=_starts(self._word_arcs),
-            arc_word=_column(self._word_arcs, 0),
-            arc_next=_column(self._word_arcs, 2),
-            arc_weight=_column(self._word_arcs, 1),
-            list_start=_starts(self._list_arcs),
-            list_id=_column(self._list_arcs, 0),
-            list_slot=_column(self._list_arcs, 1),
-            list_next=_column(self._list_arcs, 2),
-            list_mask=_column(self._list_arcs, 3),
-            final_start=_starts(self._finals),
-            final_template=_int32(template for row in self._finals for template in row),
+            arc_start=starts_of(self._word_arcs),
+            arc_word=column(self._word_arcs, 0),
+            arc_next=column(self._word_arcs, 2),
+            arc_weight=column(self._word_arcs, 1),
+            list_start=starts_of(self._list_arcs),
+            list_id=column(self._list_arcs, 0),
+            list_slot=column(self._list_arcs, 1),
+            list_next=column(self._list_arcs, 2),
+            list_mask=column(self._list_arcs, 3),
+            final_start=starts_of(self._finals),
+            final_template=int32(template for row in self._finals for template in row),
             after_wildcard=after_wildcard,
             masks=self._masks,
             mask_of=self._mask_of,
@@ -351,7 +176,7 @@ class _Compiler:
     def _list_arc(
         self, reference: ListReference, then: int, template: Template, block: Block, block_index: int
     ) -> tuple[int, int, int, int]:
-        word_list = _find_list(self._grammar, block, reference, template)
+        word_list = find_list(self._grammar, block, reference, template)
         if isinstance(word_list, RangeList) and reference.inline_range:
             word_list = self._inline.setdefault(reference.name, word_list)
         list_id = self._list_ids.get(id(word_list), -1)
@@ -375,43 +200,6 @@ class _Compiler:
         return self._mask_ids[key]
 
 
-def replace_list(automaton: Automaton, name: str, values: Mapping[str, Any] | Iterable[str]) -> Automaton:
-    """See :meth:`Automaton.with_list`."""
-    numbers = [
-        number
-        for number, program in enumerate(automaton.lists)
-        if program.name == name and program.kind == KIND_TEXT
-    ]
-    if not numbers:
-        known = ", ".join(sorted({item.name for item in automaton.lists if item.kind == KIND_TEXT}))
-        raise GrammarError(f"no sentence uses a text list {{{name}}}; the text lists are: {known}")
-    vocabulary = Vocabulary(dict(automaton.vocabulary))
-    trie = TrieBuilder(vocabulary)
-    pairs = list(values.items()) if isinstance(values, Mapping) else [(value, value) for value in values]
-    for index, (said, _) in enumerate(pairs):
-        text = normalize_text(said)
-        trie.insert((word for piece in text.split() for word in split_words(piece, automaton.cjk)), index)
-    program = ListProgram(name, KIND_TEXT, *trie.arrays(), [value for _, value in pairs])
-    lists = [program if number in numbers else item for number, item in enumerate(automaton.lists)]
-    everyone = np.ones(len(pairs), np.uint8)
-    masks = [
-        everyone if number in numbers else mask
-        for mask, (number, _) in zip(automaton.masks, automaton.mask_of, strict=True)
-    ]
-    digest = hashlib.sha256(f"{automaton.digest} {name} {pairs}".encode()).hexdigest()
-    return replace(automaton, lists=lists, masks=masks, vocabulary=vocabulary.ids, digest=digest)
-
-
-def value_mask(program: ListProgram, requires: Mapping[str, Any], excludes: Mapping[str, Any]) -> Uint8Array:
-    """Which values of a list a block with these conditions may use."""
-    mask = np.ones(len(program.values), np.uint8)
-    for index, context in program.contexts.items():
-        mask[index] = required_passes(requires, context, missing_passes=True) and excluded_passes(
-            excludes, context
-        )
-    return mask
-
-
 def _block_info(block: Block) -> BlockInfo:
     return BlockInfo(
         intent=block.intent,
@@ -422,17 +210,3 @@ def _block_info(block: Block) -> BlockInfo:
         response=block.response,
         metadata=block.metadata,
     )
-
-
-def _int32(values: Iterable[int]) -> Int32Array:
-    return np.fromiter(values, np.int32)
-
-
-def _starts(rows: list[Any]) -> Int32Array:
-    starts = np.zeros(len(rows) + 1, np.int32)
-    np.cumsum(np.fromiter((len(row) for row in rows), np.int32, len(rows)), out=starts[1:])
-    return starts
-
-
-def _column(rows: list[Any], index: int) -> Int32Array:
-    return _int32(item[index] for row in rows for item in row)

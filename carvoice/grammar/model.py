@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from carvoice.grammar.expression import Node
 from carvoice.grammar.source import Located
-
-if TYPE_CHECKING:
-    from carvoice.grammar.check import Problem
 
 FRACTIONS: Mapping[str, tuple[float, ...]] = {
     "halves": (0.5,),
@@ -135,12 +132,6 @@ class Grammar:
     def rule_named(self, block: Block, name: str) -> Template | None:
         """The rule a block means by a name; its own before the common ones."""
         return block.rules.get(name) or self.rules.get(name)
-
-    def check(self) -> list[Problem]:
-        """All problems of the grammar, errors first; see :func:`carvoice.grammar.check.check_grammar`."""
-        from carvoice.grammar.check import check_grammar
-
-        return check_grammar(self)
 
     @property
     def intents(self) -> tuple[str, ...]:

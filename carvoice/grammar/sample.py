@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from carvoice.errors import GrammarError
-from carvoice.grammar.acceptor import WordAcceptor
+from carvoice.grammar.acceptor import WordAcceptor, build_acceptor
 from carvoice.grammar.automaton import Automaton
 from carvoice.grammar.compiler import compile_template
+from carvoice.grammar.expression import Node, RuleReference
 from carvoice.grammar.model import Block, Grammar, ListValue, RangeList, TextList
-from carvoice.grammar.network import word_network
+from carvoice.grammar.network import WordNetwork
 from carvoice.grammar.numbers import spoken
+from carvoice.grammar.resolve import find_rule, network_of
 from carvoice.grammar.words import WILDCARD
 
 WILDCARD_SAMPLE = ("something", "anything else", "a b c")
@@ -52,25 +54,27 @@ def sample(grammar: Grammar, count: int, seed: int = 0, intent: str = "") -> Ite
     rng.shuffle(pairs)
     for index in range(count):
         block, template = pairs[index % len(pairs)]
-        network = compile_template(grammar, block, template)
-        state = 0
-        words: list[str] = []
-        while True:
-            arcs: list[tuple[str, int]] = [(word, then) for word, _, then in network.word_arcs[state]]
-            lists = network.list_arcs[state]
-            choices = len(arcs) + len(lists) + (state in network.finals)
-            if not choices:
-                break
-            choice = rng.randrange(choices)
-            if choice < len(arcs):
-                words.append(arcs[choice][0])
-                state = arcs[choice][1]
-            elif choice < len(arcs) + len(lists):
-                reference, state = lists[choice - len(arcs)]
-                words.append(_value(grammar, block, reference.name, reference.inline_range, rng))
-            else:
-                break
-        yield Sample(" ".join(words), block.intent, str(template.text))
+        words = _walk(compile_template(grammar, block, template), grammar, block, rng)
+        yield Sample(words, block.intent, str(template.text))
+
+
+def _walk(network: WordNetwork, grammar: Grammar, block: Block, rng: random.Random) -> str:
+    """The words on a random way through a network."""
+    state = 0
+    words: list[str] = []
+    while True:
+        arcs: list[tuple[str, int]] = [(word, then) for word, _, then in network.word_arcs[state]]
+        lists = network.list_arcs[state]
+        choices = len(arcs) + len(lists) + (state in network.finals)
+        choice = rng.randrange(choices) if choices else 0
+        if choice < len(arcs):
+            words.append(arcs[choice][0])
+            state = arcs[choice][1]
+        elif choice < len(arcs) + len(lists):
+            reference, state = lists[choice - len(arcs)]
+            words.append(_value(grammar, block, reference.name, reference.inline_range, rng))
+        else:
+            return " ".join(words)
 
 
 def _value(
@@ -90,17 +94,11 @@ def _value(
 
 
 def _said(grammar: Grammar, block: Block, value: ListValue, rng: random.Random) -> str:
-    network = word_network(
-        value.template.node, lambda reference: {**grammar.rules, **block.rules}[reference.name].node
-    )
-    state = 0
-    words: list[str] = []
-    while network.word_arcs[state]:
-        if state in network.finals and rng.random() < 0.5:
-            break
-        word, _, state = rng.choice(network.word_arcs[state])
-        words.append(word)
-    return " ".join(words)
+    def rule_named(reference: RuleReference) -> Node:
+        return find_rule(grammar, block, reference, value.template)
+
+    network = network_of(value.template.node, rule_named, value.template, grammar.ignore_whitespace)
+    return _walk(network, grammar, block, rng)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ def grammar_stats(grammar: Grammar, automaton: Automaton) -> GrammarStats:
     Raises:
         GrammarError: the acceptor would be too large.
     """
-    acceptor = automaton.acceptor()
+    acceptor = build_acceptor(automaton)
     return GrammarStats(
         intents=len(grammar.intents),
         blocks=len(grammar.blocks),

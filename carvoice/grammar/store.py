@@ -18,7 +18,7 @@ import numpy as np
 from carvoice.errors import GrammarError
 from carvoice.grammar.automaton import Automaton, BlockInfo, ListProgram, TemplateInfo
 
-FORMAT = 2
+FORMAT = 3
 _MAGIC = b"carvoice-automaton\n"
 _ARRAYS = (
     "arc_start", "arc_word", "arc_next", "arc_weight", "list_start", "list_id", "list_slot", "list_next",
@@ -115,6 +115,7 @@ def _decode(raw: bytes) -> Automaton:
                 values=item["values"],
                 contexts={int(key): value for key, value in item["contexts"].items()},
                 metadata={int(key): value for key, value in item["metadata"].items()},
+                inner={int(key): value for key, value in item["inner"].items()},
                 multiplier=item["multiplier"],
                 **dict(zip(_LIST_ARRAYS, part, strict=True)),
             )
@@ -160,6 +161,7 @@ def _list_out(program: ListProgram) -> dict[str, Any]:
         "values": program.values,
         "contexts": {str(key): dict(value) for key, value in program.contexts.items()},
         "metadata": {str(key): dict(value) for key, value in program.metadata.items()},
+        "inner": {str(key): dict(value) for key, value in program.inner.items()},
         "multiplier": program.multiplier,
     }
 

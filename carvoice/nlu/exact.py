@@ -111,6 +111,7 @@ class ExactParser:
             heard = text[start:end]
             if value in program.contexts:
                 context = {**context, **program.contexts[value]}
+            slots.update((name, Slot(filled)) for name, filled in program.inner.get(value, {}).items())
             slot = int(automaton.list_slot[list_arc])
             if slot < 0:
                 continue

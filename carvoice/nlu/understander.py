@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from carvoice.grammar import build_acceptor, replace_list
 from carvoice.grammar.acceptor import WordAcceptor
 from carvoice.grammar.automaton import Automaton
 from carvoice.nlu.amount import amounts, in_digits, place_in_words
@@ -89,12 +90,12 @@ class Understander:
         self._use(automaton)
 
     def replace_list(self, name: str, values: Mapping[str, Any] | Iterable[str]) -> None:
-        """Give a text list other values (contacts, stations); see :meth:`Automaton.with_list`.
+        """Give a text list other values (contacts, stations); see :func:`carvoice.grammar.replace_list`.
 
         Raises:
             GrammarError: there is no text list of this name.
         """
-        self._use(self.exact.automaton.with_list(name, values))
+        self._use(replace_list(self.exact.automaton, name, values))
 
     def _use(self, automaton: Automaton) -> None:
         lexicon = self._lexicon
@@ -102,7 +103,7 @@ class Understander:
         self.sound: SoundParser | None = None
         self._completions: Completions | None = None
         if self._settings.near_misses:
-            acceptor = automaton.acceptor(self._settings.max_list_values)
+            acceptor = build_acceptor(automaton, self._settings.max_list_values)
             self._completions = Completions(acceptor)
             search = self._make_search(automaton, acceptor, lexicon)
             self.sound = SoundParser(search, self.exact, self._manners)

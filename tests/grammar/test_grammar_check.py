@@ -1,11 +1,11 @@
 """The checker reports everything at once, with places."""
 
-from carvoice.grammar import compile_grammar, load_grammar, parse_grammar
+from carvoice.grammar import build_acceptor, check_grammar, compile_grammar, load_grammar, parse_grammar
 from carvoice.grammar.sample import count_sentences, grammar_stats, sample
 
 
 def messages(text):
-    return [problem.message for problem in parse_grammar(text).check()]
+    return [problem.message for problem in check_grammar(parse_grammar(text))]
 
 
 def test_all_errors_at_once(tmp_path):
@@ -15,7 +15,7 @@ def test_all_errors_at_once(tmp_path):
         "          - 'go to {place}'\n          - 'go <there>'\n          - 'go {empty}'\n"
         "lists:\n  empty: {values: []}\n"
     )
-    problems = load_grammar(path).check()
+    problems = check_grammar(load_grammar(path))
     assert [problem.line for problem in problems] == [5, 6, 7]
     assert all(problem.severity == "error" for problem in problems)
     text = str(problems[0])
@@ -58,6 +58,17 @@ def test_unused_and_impossible():
         assert part in found
 
 
+def test_what_only_a_list_value_uses_is_used():
+    assert (
+        messages(
+            "lists: {what: {values: ['<a_door>', '{side} door']}, side: {values: [left, right]}}\n"
+            "expansion_rules: {a_door: '[the] door'}\n"
+            "intents: {A: {data: [{sentences: ['open {what}']}]}}"
+        )
+        == []
+    )
+
+
 def test_samples_and_counts():
     grammar = parse_grammar(
         "lists: {n: {range: {from: 1, to: 3}}}\n"
@@ -69,4 +80,4 @@ def test_samples_and_counts():
     assert drawn == expected | {"one up", "two up", "three up"}
     assert {item.intent for item in sample(grammar, 20, intent="B")} == {"B"}
     stats = grammar_stats(grammar, compile_grammar(grammar))
-    assert stats.sentences == count_sentences(compile_grammar(grammar).acceptor()) == 7
+    assert stats.sentences == count_sentences(build_acceptor(compile_grammar(grammar))) == 7

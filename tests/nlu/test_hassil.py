@@ -26,7 +26,9 @@ def combine(inner):
 
 
 body = st.recursive(
-    st.one_of(plain, st.sampled_from(["{room}", "{room:where}", "{level}", "{odd:number}", "<where>"])),
+    st.one_of(
+        plain, st.sampled_from(["{room}", "{room:where}", "{level}", "{odd:number}", "{spot}", "<where>"])
+    ),
     combine,
     max_leaves=6,
 )
@@ -47,6 +49,7 @@ COMMON = {
         "room": {"values": ["kitchen", "living room", {"in": "(big|small) hall", "out": "hall"}, "light"]},
         "level": {"range": {"from": 1, "to": 30}},
         "odd": {"range": {"from": 1, "to": 9, "step": 2}},
+        "spot": {"values": ["{room} corner", {"in": "{odd} [big] steps", "out": "steps"}, "<where> now"]},
     },
     "expansion_rules": {"where": "in [the] {room}"},
     "skip_words": ["please"],

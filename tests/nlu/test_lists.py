@@ -3,7 +3,7 @@
 import pytest
 
 from carvoice.errors import GrammarError
-from carvoice.grammar import compile_grammar, parse_grammar
+from carvoice.grammar import compile_grammar, parse_grammar, replace_list
 from carvoice.nlu import Understander, UnderstanderSettings
 from carvoice.records import PrefixState
 
@@ -36,7 +36,7 @@ def test_values_come_and_go():
 
 def test_the_automaton_itself_stays():
     automaton = compile_grammar(parse_grammar(GRAMMAR))
-    other = automaton.with_list("contact", ["dad"])
+    other = replace_list(automaton, "contact", ["dad"])
     assert automaton.lists[0].values == ["mom"]
     assert automaton.digest != other.digest
     assert "dad" not in automaton.vocabulary

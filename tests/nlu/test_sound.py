@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carvoice.grammar import compile_grammar, parse_grammar
+from carvoice.grammar import build_acceptor, compile_grammar, parse_grammar
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.nlu import Understander
 from carvoice.nlu.confusion import Confusions
@@ -30,7 +30,7 @@ UNBOUNDED = SearchSettings(
     lost_number=0.0,
 )
 SEARCH = PhoneticSearch(
-    compile_grammar(parse_grammar(GRAMMAR)).acceptor(), None, CONFUSIONS, settings=UNBOUNDED
+    build_acceptor(compile_grammar(parse_grammar(GRAMMAR))), None, CONFUSIONS, settings=UNBOUNDED
 )
 
 
