@@ -5,6 +5,7 @@ The file's form is described in ``grammars/README.md``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Formatter
@@ -34,6 +35,7 @@ _KINDS = {
     Evidence.REFUSED: "refused",
     Evidence.FAILED: "failed",
 }
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _SECTIONS = ("evidence", "system", "dialogue", "intents")
 
 
@@ -63,6 +65,7 @@ class Replies:
         self._path = path
         self._fields: Mapping[str, Mapping[str, Any]] = table.get("fields") or {}
         self._places: Mapping[str, str] = table.get("places") or {}
+        self._reasons: Mapping[str, str] = table.get("reasons") or {}
         self._check()
 
     @classmethod
@@ -138,6 +141,8 @@ class Replies:
 
     def denied(self, interpretation: Interpretation, reason: str) -> Reply:
         """The policy said no. A reason that says "I can't" itself is said alone."""
+        if own := self._in_this_language(reason):
+            return Reply(self._evidence("denied", interpretation, reason=own), "refused", Evidence.REFUSED)
         opening, found, _ = str(self._table["evidence"].get("denied", "")).partition("{do}")
         if found and opening and reason.startswith(opening):
             return Reply(reason, "refused", Evidence.REFUSED)
@@ -147,9 +152,15 @@ class Replies:
     def confirmation(self, interpretation: Interpretation, reason: str = "") -> Reply:
         """Ask for a yes."""
         key = "confirm_reason" if reason else "confirm"
-        reason = reason.strip().rstrip(".")
+        reason = self._in_this_language(reason) or reason.strip().rstrip(".")
         text = self._evidence(key, interpretation, reason=reason[:1].upper() + reason[1:])
         return Reply(text, "question", None, "confirmation")
+
+    def _in_this_language(self, reason: str) -> str:
+        """The reason from the table ``reasons``, by its English text (numbers as ``#``); "" if absent."""
+        numbers = iter(_NUMBER.findall(reason))
+        found = str(self._reasons.get(_NUMBER.sub("#", reason), ""))
+        return re.sub("#", lambda _: next(numbers, ""), found)
 
     def outcome(self, interpretation: Interpretation, actuations: Sequence[Actuation]) -> Reply:
         """What to say after acting: the sentence of the weakest evidence, or the value that was read."""
