@@ -53,8 +53,8 @@ fi
 pip=(.venv/bin/python -m pip install --disable-pip-version-check --progress-bar "$([ -t 1 ] && echo on || echo off)")
 "${pip[@]}" -q -U pip "setuptools>=77" wheel "cython>=3.1" numpy
 
-extras=""
-[ "$what" = dev ] && extras="[dev,kuksa,report,telemetry]"
+extras="[serve]"
+[ "$what" = dev ] && extras="[dev,kuksa,report,serve,telemetry]"
 say "installing carvoice and its dependencies, building the C core"
 "${pip[@]}" --no-build-isolation -e ".$extras" | sed -u '/^Requirement already/d'
 .venv/bin/python -c 'import carvoice.audio' || { echo "the C core did not build; run: .venv/bin/python setup.py build_ext --inplace" >&2; exit 1; }

@@ -37,7 +37,7 @@ class AudioConfig(Section):
     """Microphone, loudspeaker and the front end between them."""
 
     input: str = Field(
-        "default", description="Microphone: 'default', or part of a name from `carvoice devices`."
+        "default", description="Microphone: 'default', 'none', or part of a name from `carvoice devices`."
     )
     output: str = Field(
         "default", description="Loudspeaker: 'default', 'none', or part of a name from `carvoice devices`."
@@ -131,6 +131,16 @@ class DialogueConfig(Section):
     announce_rejected: bool = Field(
         True, description="Say so when something was not understood after an activation; talk is let be."
     )
+    push_to_talk: bool = Field(
+        False, description="Listen after the talk button only, and in the follow-up window."
+    )
+    talk_signal: str = Field(
+        "Vehicle.Chassis.SteeringWheel.TalkButton",
+        description="VSS path of the talk button; ignored by cars that have none.",
+    )
+    talk_key: str = Field(
+        "", description="Key as talk button, e.g. '/dev/input/event3' or '/dev/input/event3:582'."
+    )
 
 
 class TtsConfig(Section):
@@ -212,6 +222,19 @@ class LogConfig(Section):
     )
 
 
+class ServeConfig(Section):
+    """The API of `carvoice serve`."""
+
+    socket: str = Field(
+        "auto", description="Unix socket; 'auto' is carvoice.sock in the user's runtime folder, '' is none."
+    )
+    port: int = Field(0, ge=0, le=65535, description="TCP port beside the socket; 0 for none.")
+    host: str = Field("127.0.0.1", description="Address of the port; any but loopback needs a token.")
+    token_env: str = Field(
+        "", description="Environment variable with the token that the port asks for; '' for none."
+    )
+
+
 class Config(Section):
     """All of ``carvoice.toml``."""
 
@@ -224,6 +247,7 @@ class Config(Section):
     tts: TtsConfig = TtsConfig()
     llm: LlmConfig = LlmConfig()
     log: LogConfig = LogConfig()
+    serve: ServeConfig = ServeConfig()
 
 
 def load_config(

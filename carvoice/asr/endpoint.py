@@ -23,6 +23,7 @@ class EndReason(Enum):
     PAUSE = "pause"  # a long pause
     NO_SPEECH = "no_speech"  # nobody spoke
     TOO_LONG = "too_long"  # nobody stopped
+    RELEASED = "released"  # the talk button was let go
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,15 @@ class Endpoint:
 
 
 class Endpointer:
-    """Watches speech activity, frame by frame, for the end of an utterance."""
+    """Watches speech activity, frame by frame, for the end of an utterance.
+
+    Attributes:
+        is_held: the talk button is held down: no pause ends words that are not a command yet.
+    """
 
     def __init__(self, settings: EndpointSettings | None = None) -> None:
         self.settings = settings or EndpointSettings()
+        self.is_held = False
         self.reset()
 
     def reset(self, start_s: float = 0.0) -> None:
@@ -141,7 +147,12 @@ class Endpointer:
             return self._end(EndReason.COMPLETE)
         if self._state is PrefixState.COMPLETE and pause_ms >= settings.extendable_ms:
             return self._end(EndReason.COMPLETE)
-        return self._end(EndReason.PAUSE) if pause_ms >= settings.incomplete_ms else None
+        is_over = pause_ms >= settings.incomplete_ms and not self.is_held
+        return self._end(EndReason.PAUSE) if is_over else None
+
+    def end(self) -> Endpoint:
+        """End the utterance now, because the talker says so."""
+        return self._end(EndReason.RELEASED)
 
     def _end(self, reason: EndReason) -> Endpoint:
         spoken = self._speech_start is not None

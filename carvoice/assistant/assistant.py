@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
+import uuid
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -25,7 +27,18 @@ from carvoice.dialogue import (
     load_adjustments,
     playback_to,
 )
-from carvoice.dialogue.events import Activated, Cancelled, Event, Heard, Input, Replied, State, TurnEnded
+from carvoice.dialogue.events import (
+    Activated,
+    Cancelled,
+    Event,
+    Heard,
+    Input,
+    Notice,
+    Probe,
+    Replied,
+    State,
+    TurnEnded,
+)
 from carvoice.errors import CarvoiceError
 from carvoice.llm import Answerer
 from carvoice.records import Hypothesis, Turn, Zone
@@ -70,8 +83,9 @@ class Assistant:
     ) -> None:
         self.config = config
         self._on_event = on_event
-        self._turns: queue.Queue[Turn] = queue.Queue()
-        self._typing = threading.Event()
+        self._typed: dict[str, Future[Turn]] = {}  # by trace id
+        self._typing = threading.Lock()
+        self._listener: Listener | None = None
         with ExitStack() as stack:
             self.ears = Ears(config)
             self.vehicle = rooms.build_vehicle(config.vehicle, stack)
@@ -118,7 +132,7 @@ class Assistant:
         dialogue = self.config.dialogue
         return replace(
             DialogueSettings(),
-            open_microphone=not self.config.asr.wake_phrase,
+            open_microphone=not self.config.asr.wake_phrase and not dialogue.push_to_talk,
             confirm_s=dialogue.confirm_timeout_s,
             follow_up_s=dialogue.follow_up_s,
             reject_aloud=dialogue.announce_rejected,
@@ -131,7 +145,8 @@ class Assistant:
         Raises:
             ModelError: the speech model is missing or damaged.
         """
-        return self.ears.listener(self.post)
+        self._listener = self.ears.listener(self.post)
+        return self._listener
 
     def post(self, item: Input) -> None:
         """Hand the dialogue an input; from any thread."""
@@ -141,25 +156,40 @@ class Assistant:
         self.dialogue.post(item)
 
     def say(self, text: str, zone: Zone = Zone.DRIVER, timeout_s: float = _TYPED_TURN_TIMEOUT_S) -> Turn:
-        """Take a typed sentence as if it had been heard, and wait for its turn to end.
+        """Take a typed sentence as if it had been heard, and wait for its turn to end; from any thread.
 
         Raises:
             CarvoiceError: the turn did not end in time.
         """
-        while not self._turns.empty():
-            self._turns.get_nowait()
-        self._typing.set()
+        trace_id = uuid.uuid4().hex[:16]
+        turn: Future[Turn] = Future()
+        self._typed[trace_id] = turn
         started_s = time.monotonic()
-        hypothesis = Hypothesis(text, is_final=True, stability=1.0, source="text")
-        self.post(Activated("api", zone))  # typed words are meant for us, wake phrase or not
-        self.post(Heard(hypothesis, zone))
+        self.type_in(text, zone, trace_id)
         try:
-            return self._turns.get(timeout=timeout_s)
-        except queue.Empty:
+            return turn.result(timeout_s)
+        except FutureTimeout:
             waited_s = time.monotonic() - started_s
             raise CarvoiceError(f"no end of the turn after {waited_s:.0f} s for: {text}") from None
         finally:
-            self._typing.clear()
+            del self._typed[trace_id]
+
+    def type_in(self, text: str, zone: Zone = Zone.DRIVER, trace_id: str = "") -> None:
+        """Take a typed sentence as if it had been heard; what comes of it is seen in the events."""
+        hypothesis = Hypothesis(text, is_final=True, stability=1.0, source="text")
+        with self._typing:
+            self.post(Activated("api", zone))  # typed words are meant for us, wake phrase or not
+            self.post(Heard(hypothesis, zone, trace_id=trace_id))
+
+    def notify(self, text: str) -> None:
+        """Say a text of somebody else's once nobody has the floor; returns at once."""
+        self.post(Notice(text=text))
+
+    def is_alive(self, timeout_s: float) -> bool:
+        """Whether the dialogue's thread comes to its next input within the time."""
+        answered = threading.Event()
+        self.post(Probe(answered.set))
+        return answered.wait(timeout_s)
 
     @property
     def is_busy(self) -> bool:
@@ -188,11 +218,12 @@ class Assistant:
 
     def _happened(self, event: Event) -> None:
         if isinstance(event, Replied) and self.player is not None:
-            self.player.surroundings = speaking_gain(self._speed_kmh())
+            noise_db = self._listener.noise_db if self._listener is not None else None
+            self.player.surroundings = speaking_gain(self._speed_kmh(), noise_db)
         if isinstance(event, TurnEnded):
             event = TurnEnded(with_stages(event.turn))
-            if self._typing.is_set():
-                self._turns.put(event.turn)
+            if (typed := self._typed.get(event.turn.trace_id)) is not None:
+                typed.set_result(event.turn)
         self._on_event(event)
 
     def _speed_kmh(self) -> float:

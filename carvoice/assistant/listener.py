@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections import deque
@@ -14,9 +15,18 @@ import numpy as np
 from carvoice.asr.endpoint import Endpoint, Endpointer
 from carvoice.asr.recognizer import RecognizerStream
 from carvoice.asr.wake import Wake, WakeStream
+from carvoice.assistant.noise import NoiseLevel
 from carvoice.assistant.onset import SpeechOnset
-from carvoice.audio import FrontEnd
-from carvoice.dialogue.events import Activated, Heard, Input, SpeechBegan, SpeechEnded, SpeechSuspected
+from carvoice.audio import FrontEnd, FrontEndOutput
+from carvoice.dialogue.events import (
+    Activated,
+    Heard,
+    Input,
+    PartFailed,
+    SpeechBegan,
+    SpeechEnded,
+    SpeechSuspected,
+)
 from carvoice.records import (
     FRAME_SAMPLES,
     SAMPLE_RATE_HZ,
@@ -28,7 +38,10 @@ from carvoice.records import (
 )
 from carvoice.trace import Clock
 
+_log = logging.getLogger(__name__)
+
 _PRE_ROLL_FRAMES = 40
+_PRESSED_FRAMES = 30  # somebody who presses the button while speaking began to speak to us about then
 _MEMORY_FRAMES = 120
 _FRAMES_KEPT = 200
 _SURE_WORD = 0.1
@@ -44,7 +57,9 @@ class PrefixParser(Protocol):
 
 
 class Listener:
-    """Hears blocks, posts what a dialogue needs to know. One thread at a time.
+    """Hears blocks, posts what a dialogue needs to know.
+
+    :meth:`hear` is for one thread at a time, :meth:`hold` and :meth:`end_utterance` for any.
 
     The recognizer runs only while there is speech, from a little before it began: cabin noise costs
     nothing and cannot become words.
@@ -57,6 +72,9 @@ class Listener:
         post: takes the events, in order.
         wake: spots the wake phrase; None when there is none.
         clock: monotonic seconds, for the spans only; decisions rest on the stream clock.
+
+    Attributes:
+        faults: how often the recognizer failed; each costs what was being said, and no more.
     """
 
     def __init__(
@@ -77,6 +95,7 @@ class Listener:
         self._wake = wake
         self._clock = clock
         self._onset = SpeechOnset()
+        self._noise = NoiseLevel()
         self._pre_roll: deque[tuple[FloatArray, FloatArray]] = deque()
         self._pre_roll_n = 0
         self._position = 0
@@ -84,6 +103,9 @@ class Listener:
         self._trace_id = ""
         self._said = ""
         self._frame_ms: deque[float] = deque(maxlen=_FRAMES_KEPT)
+        self._starts_anew = self._ends_now = False
+        self._has_told = False
+        self.faults = 0
 
     @property
     def now_s(self) -> float:
@@ -95,6 +117,26 @@ class Listener:
         """Whether an utterance is being heard."""
         return self._in_speech
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the recognizer's last try failed."""
+        return self._has_told
+
+    @property
+    def noise_db(self) -> float | None:
+        """Cabin noise at the microphone, dBFS, while nobody speaks; None before it is known."""
+        return self._noise.level_db
+
+    def hold(self, on: bool) -> None:
+        """The talk button goes down (listen from now, through any pause), or up."""
+        self._endpointer.is_held = on
+        if on:
+            self._starts_anew = True
+
+    def end_utterance(self) -> None:
+        """The talker says that this was all."""
+        self._ends_now = True
+
     def hear(self, block: AudioBlock) -> None:
         """Take a block from the microphone."""
         started_s = self._clock()
@@ -104,8 +146,18 @@ class Listener:
             return
         self._frame_ms.append((self._clock() - started_s) * 1e3 / frames)
         self._position += len(out.asr)
+        self._noise.update(out)
         self._remember(out.asr, out.speech)
+        try:
+            self._recognize(out)
+        except Exception:
+            _log.exception("the recognizer failed")
+            self._lose_utterance()
+
+    def _recognize(self, out: FrontEndOutput) -> None:
         sound, speech = out.asr, out.speech
+        starts_anew, self._starts_anew = self._starts_anew, False
+        ends_now, self._ends_now = self._ends_now, False
         wake = next(iter(self._wake.accept(sound)), None) if self._wake is not None else None
         if wake is not None:
             self._post(Activated("wake"))
@@ -117,12 +169,27 @@ class Listener:
             sound, speech = self._begin()
         elif wake is not None:  # what follows in the same breath is the command
             sound, speech = self._restart(wake)
+        elif starts_anew:
+            sound, speech = self._open(_PRESSED_FRAMES)
         self._stream.accept(sound)
         self._report_partial()
         prefix_s = self._clock()
         endpoint = self._endpointer.update(speech, self._prefix)
+        if endpoint is None and ends_now:
+            endpoint = self._endpointer.end()
         if endpoint is not None:
             self._end(endpoint, _ZONES.get(int(out.zone[-1]), Zone.UNKNOWN), prefix_s)
+
+    def _lose_utterance(self) -> None:
+        """Say so once; then not again before something was recognized."""
+        self.faults += 1
+        self._onset.reset()
+        if self._in_speech:
+            self._in_speech = False
+            self._post(SpeechEnded())
+        if not self._has_told:
+            self._has_told = True
+            self._post(PartFailed("recognizer"))
 
     def _begin(self) -> tuple[FloatArray, FloatArray]:
         """Open an utterance with what was heard just before."""
@@ -176,6 +243,7 @@ class Listener:
             Span("asr", since_s, asr_ms),
         )
         final = replace(final, speech_end_s=endpoint.speech_end_s)
+        self._has_told = False
         self._post(Heard(final, zone, spans, self._trace_id))
 
     def _remember(self, sound: FloatArray, speech: FloatArray) -> None:

@@ -10,6 +10,7 @@ from carvoice.asr.endpoint import Endpointer, EndpointSettings
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
 from carvoice.asr.models import Model, embedded_model, load_model
 from carvoice.audio import FrontEnd, FrontEndSettings
+from carvoice.audio.devices import LoopbackTap, MicrophoneSource, NullSink, SpeakerSink
 from carvoice.audio.settings import SEATS_M
 from carvoice.config import AsrConfig, AudioConfig, LanguageConfig, NluConfig, TtsConfig, VehicleConfig
 from carvoice.errors import CarError, ConfigError
@@ -202,6 +203,32 @@ def build_endpointer(config: AsrConfig) -> Endpointer:
 def microphone_count(config: AudioConfig) -> int:
     """How many microphones are read."""
     return max(1, len(config.microphone_positions_m))
+
+
+def open_loudspeaker(config: AudioConfig) -> SpeakerSink | NullSink:
+    """The loudspeaker; one that is not heard when none is wanted.
+
+    Raises:
+        AudioError: there is no such device, or PyAudio is missing.
+    """
+    return NullSink() if config.output == "none" else SpeakerSink(_device(config.output))
+
+
+def open_microphone(config: AudioConfig, speaker: SpeakerSink | NullSink | None = None) -> MicrophoneSource:
+    """The microphone or microphones, with what the loudspeaker plays beside them as far as it is known.
+
+    Raises:
+        AudioError: there is no such device, or PyAudio is missing.
+    """
+    heard_by_all = LoopbackTap(config.loopback) if config.loopback else None
+    far = heard_by_all or (speaker if isinstance(speaker, SpeakerSink) else None)
+    return MicrophoneSource(
+        _device(config.input), channels=microphone_count(config), far=far, block_ms=config.block_ms
+    )
+
+
+def _device(name: str) -> str | None:
+    return None if name == "default" else name
 
 
 def build_front_end(config: AudioConfig) -> FrontEnd:

@@ -18,6 +18,7 @@ def main() -> None:
         info,
         models,
         quality,
+        serve,
         talk,
         turns,
     )

@@ -19,11 +19,10 @@ from carvoice.assistant import Assistant
 from carvoice.assistant.capture import Capture
 from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
-from carvoice.assistant.rooms import microphone_count
+from carvoice.assistant.rooms import microphone_count, open_loudspeaker, open_microphone
 from carvoice.audio.cabin import VirtualCabin
-from carvoice.audio.devices import FarTap, LoopbackTap, MicrophoneSource, SpeakerSink, read_wav
+from carvoice.audio.devices import read_wav
 from carvoice.cli.app import console
-from carvoice.cli.jsonlines import event_json
 from carvoice.cli.view import partial_view, transcript_view, turn_view
 from carvoice.config import AudioConfig, Config
 from carvoice.dialogue.events import Event, Heard, Input, Partial, TurnEnded
@@ -36,6 +35,7 @@ from carvoice.records import (
     Interpretation,
     Turn,
 )
+from carvoice.service.jsonlines import event_json
 from carvoice.service.observe import Observer, build_observer
 
 _TAIL_S = 1.0  # silence after a recording, in which the end of a command is decided
@@ -146,8 +146,8 @@ def run_microphone(settings: Config, json: bool) -> None:
         AudioError: there is no such device, or PyAudio is missing.
     """
     audio = settings.audio
-    speaker = None if audio.output == "none" else SpeakerSink(_device(audio.output))
-    source = _microphone(audio, LoopbackTap(audio.loopback) if audio.loopback else speaker)
+    speaker = open_loudspeaker(audio)
+    source = open_microphone(audio, speaker)
     errors = Errors()
     with ExitStack() as stack:
         shown = stack.enter_context(display(json))
@@ -312,8 +312,7 @@ def transcribe(settings: Config, recordings: list[Path], json: bool) -> None:
                     end_s = cabin.now_s + _TAIL_S
         if not recordings:
             errors = Errors()
-            audio = settings.audio
-            source = _microphone(audio, LoopbackTap(audio.loopback) if audio.loopback else None)
+            source = open_microphone(settings.audio)
             capture = Capture(source, listener.hear, on_error=errors)
             capture.start()
             try:
@@ -331,13 +330,3 @@ def _recording(path: Path, audio: AudioConfig) -> FloatArray:
     """A recording with a channel for each microphone as it is, any other as if all heard the same."""
     channels = read_wav(path, keep_channels=True)
     return channels if len(channels) == microphone_count(audio) else channels.mean(axis=0)
-
-
-def _microphone(audio: AudioConfig, far: FarTap | None) -> MicrophoneSource:
-    return MicrophoneSource(
-        _device(audio.input), channels=microphone_count(audio), far=far, block_ms=audio.block_ms
-    )
-
-
-def _device(name: str) -> str | None:
-    return None if name == "default" else name

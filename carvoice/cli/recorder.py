@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from carvoice.cli.jsonlines import to_json
 from carvoice.errors import AudioError
 from carvoice.records import SAMPLE_RATE_HZ, AudioBlock, FloatArray, Turn
+from carvoice.service.jsonlines import to_json
 from carvoice.vehicle.logs import BusLog
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from carvoice.cli.app import app, console, settings_of
-from carvoice.cli.jsonlines import to_json
 from carvoice.cli.view import turn_view
 from carvoice.records import Decision, Turn, Value, Zone
+from carvoice.service.jsonlines import to_json
 
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON lines for machines.")]
 

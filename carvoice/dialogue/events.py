@@ -6,6 +6,7 @@ Inputs are posted to :class:`~carvoice.dialogue.Dialogue` from any thread; event
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -131,13 +132,22 @@ class PartFailed:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something of ours that the driver should know; said when nobody speaks and nothing is asked.
+    """Something that the driver should know; said when nobody speaks and nothing is asked.
 
     Attributes:
         key: of the sentence among the ``system`` replies.
+        text: the sentence itself, where it is somebody else's.
     """
 
-    key: str
+    key: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Is the dialogue's thread alive? It calls ``answer`` when it comes to this input."""
+
+    answer: Callable[[], object]
 
 
 Input: TypeAlias = (
@@ -153,6 +163,7 @@ Input: TypeAlias = (
     | Cancelled
     | PartFailed
     | Notice
+    | Probe
 )
 
 

@@ -128,7 +128,7 @@ class Dialogue:
         )
         self._turn: TurnDraft | None = None
         self._goes_idle = False
-        self._notices: deque[str] = deque(maxlen=_NOTICES)
+        self._notices: deque[ev.Notice] = deque(maxlen=_NOTICES)
 
     # ---- driving it --------------------------------------------------------------------------------
 
@@ -204,10 +204,12 @@ class Dialogue:
             case ev.PartFailed():
                 self._apologize(f"{item.part}_lost")
             case ev.Notice():
-                self._notices.append(item.key)
+                self._notices.append(item)
                 self._give_notice()
             case ev.Cancelled():
                 self._cancel_all()
+            case ev.Probe():
+                item.answer()
 
     def _fire(self, name: str) -> None:
         match name:
@@ -410,10 +412,12 @@ class Dialogue:
         """Say what waits to be told, unless somebody speaks or may be about to."""
         if not self._notices:
             return
-        if self.state is not State.IDLE or self._attention.hears_speech:
+        attention = self._attention
+        if attention.is_busy() or attention.hears_speech or attention.is_addressed:
             self._deadlines.arm("notice", _RETRY_NOTICE_S)
             return
-        text = self._replies.system(self._notices.popleft())
+        notice = self._notices.popleft()
+        text = notice.text or self._replies.system(notice.key)
         self._begin_own_turn()
         self._carry_on(Response(Reply(text, "notice"), to_idle=True))
         if self._notices:

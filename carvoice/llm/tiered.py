@@ -63,6 +63,10 @@ class TieredAnswerer:
         """Names of the tiers, in the order in which they are asked."""
         return tuple(tier.name for tier in self._tiers)
 
+    def tier(self, name: str) -> Tier | None:
+        """The tier of this name, if there is one."""
+        return next((tier for tier in self._tiers if tier.name == name), None)
+
     def answer(
         self, question: str, context: AnswerContext | None = None, cancel: Cancel | None = None
     ) -> TieredStream:

@@ -8,8 +8,9 @@ import pytest
 from carvoice.asr.endpoint import Endpointer
 from carvoice.asr.wake import Wake
 from carvoice.assistant.listener import Listener
+from carvoice.assistant.noise import NoiseLevel
 from carvoice.assistant.onset import SpeechGate, SpeechOnset
-from carvoice.dialogue.events import Activated, Heard, SpeechBegan, SpeechEnded, SpeechSuspected
+from carvoice.dialogue.events import Activated, Heard, PartFailed, SpeechBegan, SpeechEnded, SpeechSuspected
 from carvoice.records import AudioBlock, Hypothesis, PrefixState, Zone
 
 FRAME = 160
@@ -21,6 +22,7 @@ class Out:
     speech: np.ndarray
     zone: np.ndarray
     far_active: np.ndarray
+    level_db: np.ndarray
 
     def __len__(self):
         return len(self.speech)
@@ -33,7 +35,8 @@ class FrontEnd:
         frames = near.reshape(-1, FRAME)
         speech = (np.abs(frames).max(axis=1) > 0).astype(np.float32)
         far_active = np.full(len(frames), far is not None and bool(np.any(far)))
-        return Out(near, speech, np.ones(len(frames), np.int8), far_active)
+        level_db = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-9)
+        return Out(near, speech, np.ones(len(frames), np.int8), far_active, level_db)
 
 
 class Stream:
@@ -202,3 +205,91 @@ def test_a_sign_of_speech_is_told_only_while_we_play():
         listener.hear(AudioBlock(words[start : start + 160], start / 16_000, speech(0.01)))
     assert [type(event) for event in posted] == [SpeechSuspected]
     assert listen(words)[0] == []
+
+
+def listener_with(stream, state=PrefixState.FINAL):
+    posted = []
+    return Listener(FrontEnd(), stream, Endpointer(), Parser(state), posted.append, None, lambda: 0.0), posted
+
+
+def hear(listener, *sounds, block=320):
+    sound = np.concatenate(sounds)
+    for start in range(0, len(sound), block):
+        listener.hear(AudioBlock(sound[start : start + block], start / 16_000))
+
+
+def test_a_recognizer_fault_costs_one_utterance_and_is_told_once():
+    class Broken(Stream):
+        is_broken = True
+
+        def accept(self, samples):
+            if self.is_broken:
+                raise RuntimeError("onnxruntime: bad tensor")
+            super().accept(samples)
+
+    stream = Broken()
+    listener, posted = listener_with(stream)
+    hear(listener, silence(1), speech(1), silence(1), speech(1), silence(1))
+    assert [item for item in posted if isinstance(item, PartFailed)] == [PartFailed("recognizer")]
+    assert listener.faults > 1
+    assert listener.is_failing
+    assert posted.index(SpeechEnded()) < posted.index(PartFailed("recognizer"))
+    stream.is_broken = False
+    hear(listener, silence(1), speech(1), silence(1))
+    assert posted[-1].hypothesis.text
+    assert not listener.is_failing
+    stream.is_broken = True
+    hear(listener, speech(1), silence(1))
+    assert posted.count(PartFailed("recognizer")) == 2
+
+
+def test_a_held_button_keeps_the_floor_through_a_pause():
+    listener, posted = listener_with(Stream(), PrefixState.VIABLE)
+    hear(listener, silence(1))
+    listener.hold(True)
+    hear(listener, speech(1), silence(2), speech(1))
+    assert not any(isinstance(item, Heard) and item.hypothesis.is_final for item in posted)
+    listener.hold(False)
+    listener.end_utterance()
+    hear(listener, silence(0.02))
+    final = posted[-1].hypothesis
+    assert final.is_final
+    assert len(final.text.split()) > 6  # both halves
+    assert posted[-1].spans[1].duration_ms == pytest.approx(20)  # no pause was waited for
+
+
+def test_a_button_pressed_in_the_middle_of_talk_starts_there():
+    stream = Stream()
+    listener, _ = listener_with(stream, PrefixState.VIABLE)
+    hear(listener, silence(1), speech(3))
+    listener.hold(True)
+    hear(listener, speech(1))
+    listener.hold(False)
+    listener.end_utterance()
+    hear(listener, silence(0.02))
+    assert 1.0 <= np.count_nonzero(stream.finished[0]) / 16_000 <= 1.4
+
+
+def test_letting_go_while_nobody_speaks_means_nothing():
+    listener, posted = listener_with(Stream())
+    hear(listener, silence(1))
+    listener.end_utterance()
+    hear(listener, silence(1))
+    assert posted == []
+
+
+def test_noise_is_measured_between_words_only():
+    def out(level_db, is_speech, is_far):
+        frames = [np.full(100, value) for value in (is_speech, is_far, level_db)]
+        return Out(np.zeros(16_000), frames[0].astype(np.float32), None, frames[1].astype(bool), frames[2])
+
+    noise = NoiseLevel()
+    noise.update(out(-20.0, 1.0, False))
+    assert noise.level_db is None
+    noise.update(out(-50.0, 0.0, False))
+    noise.update(out(-10.0, 0.0, True))
+    noise.update(out(-np.inf, 0.0, False))
+    assert noise.level_db == pytest.approx(-50.0)
+    for _ in range(5):
+        noise.update(out(-35.0, 0.1, False))
+    assert noise.level_db == pytest.approx(-35.0, abs=0.2)

@@ -203,6 +203,11 @@ class MicrophoneSource(Closing):
         """Times the device was lost."""
         return self._capture.losses
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the device is gone now and silence comes in its place."""
+        return self._capture.lost
+
     def read(self) -> AudioBlock | None:
         """Wait for the next block; None once closed."""
         while len(self._rest) < self._block:
