@@ -28,7 +28,8 @@ static size_t history_length(const cv_align_config *config) {
 void cv_align_carve(cv_align *align, cv_arena *arena, const cv_align_config *config) {
     align->length = history_length(config);
     cv_delay_carve(&align->search, arena, config->max_delay);
-    cv_far_spectra_carve(&align->spectra, arena, config->channels, config->partitions);
+    cv_far_spectra_carve(&align->spectra, arena, config->channels + (config->overdrive != 0), config->partitions);
+    if (config->overdrive) cv_overdrive_carve(&align->overdrive, arena, config->partitions);
     align->history = cv_take_floats(arena, config->channels * align->length);
     align->sinc = (float(*)[CV_SINC_TAPS])cv_take_floats(arena, (CV_SINC_PHASES + 1) * CV_SINC_TAPS);
     align->window = cv_take_floats(arena, CV_FFT_SIZE);
@@ -64,6 +65,7 @@ void cv_align_init(cv_align *align, const cv_align_config *config, const cv_fft 
 void cv_align_reset(cv_align *align) {
     cv_delay_reset(&align->search);
     cv_far_spectra_reset(&align->spectra);
+    if (align->config.overdrive) cv_overdrive_reset(&align->overdrive, align->fft);
     memset(align->history, 0, align->config.channels * align->length * sizeof(float));
     memset(align->aligned, 0, align->config.channels * CV_FFT_SIZE * sizeof(float));
     align->written = 0;
@@ -110,13 +112,20 @@ static CV_SIMD void read_aligned(const cv_align *align, size_t channel, uint64_t
     }
 }
 
+/* The excess's spectrum, behind those of the channels. */
+static void split(cv_align *align, const float *window, float *re, float *im) {
+    size_t at = align->config.channels * CV_BINS;
+    cv_overdrive_split(&align->overdrive, window, re + at, im + at);
+}
+
 /* After a move: compute all spectra anew from the past. */
 static void rebuild_spectra(cv_align *align) {
-    float re[CV_MAX_FAR_CHANNELS * CV_BINS], im[CV_MAX_FAR_CHANNELS * CV_BINS], time[CV_FFT_SIZE];
+    float re[CV_MAX_INPUTS * CV_BINS], im[CV_MAX_INPUTS * CV_BINS], time[CV_FFT_SIZE];
     for (size_t p = align->config.partitions; p-- > 0;) {
         for (size_t c = 0; c < align->config.channels; c++) {
             read_aligned(align, c, p * CV_FRAME, CV_FFT_SIZE, time);
             cv_fft_forward(align->fft, time, re + c * CV_BINS, im + c * CV_BINS);
+            if (c == 0 && align->config.overdrive) split(align, time, re, im);
         }
         cv_far_spectra_push(&align->spectra, re, im);
     }
@@ -162,7 +171,7 @@ static int make_room(cv_align *align) {
 }
 
 int cv_align_process(cv_align *align, const float *far, const float *near) {
-    float re[CV_MAX_FAR_CHANNELS * CV_BINS], im[CV_MAX_FAR_CHANNELS * CV_BINS];
+    float re[CV_MAX_INPUTS * CV_BINS], im[CV_MAX_INPUTS * CV_BINS];
     float near_re[CV_BINS], near_im[CV_BINS], time[CV_FFT_SIZE];
     size_t channels = align->config.channels, mask = align->length - 1;
     for (size_t c = 0; c < channels; c++) {
@@ -177,6 +186,10 @@ int cv_align_process(cv_align *align, const float *far, const float *near) {
         memcpy(frames, frames + CV_FRAME, CV_FRAME * sizeof(float));
         read_aligned(align, c, 0, CV_FRAME, frames + CV_FRAME);
         cv_fft_forward(align->fft, frames, re + c * CV_BINS, im + c * CV_BINS);
+    }
+    if (align->config.overdrive) {
+        cv_overdrive_hear(&align->overdrive, align->aligned + CV_FRAME);
+        split(align, align->aligned, re, im);
     }
     cv_far_spectra_push(&align->spectra, re, im);
     if (align->config.max_delay == 0) return 0;

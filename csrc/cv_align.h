@@ -11,20 +11,23 @@
 #include "cv_delay.h"
 #include "cv_fft.h"
 #include "cv_kalman.h"
+#include "cv_overdrive.h"
 
-enum { CV_SINC_TAPS = 24, CV_SINC_PHASES = 64, CV_MAX_FAR_CHANNELS = 2 };
+enum { CV_SINC_TAPS = 24, CV_SINC_PHASES = 64, CV_MAX_FAR_CHANNELS = 2, CV_MAX_INPUTS = 3 };
 
 typedef struct {
     size_t channels, partitions;
     size_t max_delay;  /* samples searched; 0: no search, the delay is known */
     size_t delay;      /* samples, where to start */
     int follow_drift;
+    int overdrive;     /* give the excess of the first channel as one more (see cv_overdrive.h) */
 } cv_align_config;
 
 typedef struct {
     cv_align_config config;
     const cv_fft *fft;
     cv_delay search;
+    cv_overdrive overdrive;
     cv_far_spectra spectra;
     float *history;    /* [channel][length], a ring */
     size_t length;     /* power of two */

@@ -14,8 +14,10 @@ void cv_canceller_carve(cv_canceller *canceller, cv_arena *arena, size_t lanes) 
 }
 
 void cv_canceller_init(cv_canceller *canceller, const cv_canceller_config *config, const cv_fft *fft) {
-    cv_kalman_config deep = {config->deep_wander, 0.0f, config->noise_memory, config->initial_spread};
-    cv_kalman_config fast = {config->fast_wander, FAST_ELSEWHERE, config->noise_memory, config->initial_spread};
+    cv_kalman_config deep = {config->deep_wander, 0.0f, config->noise_memory, config->initial_spread,
+                             config->doubted_from};
+    cv_kalman_config fast = {config->fast_wander, FAST_ELSEWHERE, config->noise_memory, config->initial_spread,
+                             config->doubted_from};
     canceller->config = *config;
     cv_kalman_init(&canceller->deep, &deep, fft);
     cv_kalman_init(&canceller->fast, &fast, fft);
@@ -100,6 +102,7 @@ void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, in
         float t = before == now ? 1.0f : (float)(i + 1) / CV_FRAME; /* fade over, no click */
         canceller->echo[i] = echo[before][i] + t * (echo[now][i] - echo[before][i]);
         error[i] = near[i] - canceller->echo[i];
+        canceller->left[i] = sound[i] - canceller->echo[i];
     }
     memcpy(canceller->model, echo[now == NEITHER ? DEEP : now], sizeof canceller->model);
     canceller->choice = now;
@@ -115,6 +118,11 @@ void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, in
 void cv_canceller_realign(cv_canceller *canceller, const cv_far_spectra *far, int move) {
     cv_kalman_shift(&canceller->deep, far, -move);
     cv_kalman_shift(&canceller->fast, far, -move);
+}
+
+const cv_kalman *cv_canceller_filter(const cv_canceller *canceller) {
+    if (canceller->choice == NEITHER) return NULL;
+    return canceller->choice == FAST ? &canceller->fast : &canceller->deep;
 }
 
 const float *cv_canceller_residual_psd(const cv_canceller *canceller) {

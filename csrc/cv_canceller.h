@@ -17,6 +17,7 @@ typedef struct {
     float deep_wander, fast_wander; /* see cv_kalman_config */
     float noise_memory;
     float initial_spread;
+    size_t doubted_from;
 } cv_canceller_config;
 
 typedef struct {
@@ -27,6 +28,7 @@ typedef struct {
     int choice;      /* 0 deep, 1 fast, 2 neither: the microphone itself */
     int fast_better, deep_better; /* frames in a row */
     float echo[CV_FRAME];  /* what was subtracted */
+    float left[CV_FRAME];  /* the microphone less its offset and that */
     float model[CV_FRAME]; /* what the better filter took for echo, subtracted or not */
 } cv_canceller;
 
@@ -37,6 +39,8 @@ void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, in
                           float *error);
 /* The far end was moved by `move` samples (see cv_align_process). */
 void cv_canceller_realign(cv_canceller *canceller, const cv_far_spectra *far, int move);
+/* The filter whose echo was subtracted last; NULL if none. */
+const cv_kalman *cv_canceller_filter(const cv_canceller *canceller);
 /* Predicted power spectrum of the echo left in the output. */
 const float *cv_canceller_residual_psd(const cv_canceller *canceller);
 

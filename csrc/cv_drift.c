@@ -17,8 +17,10 @@ void cv_drift_reset(cv_drift *drift) {
 }
 
 static void keep(cv_drift *drift, const cv_kalman *kalman) {
-    memcpy(drift->wr, kalman->wr, CV_BINS * drift->lanes * sizeof(float));
-    memcpy(drift->wi, kalman->wi, CV_BINS * drift->lanes * sizeof(float));
+    for (size_t k = 0; k < CV_BINS; k++) {
+        memcpy(drift->wr + k * drift->lanes, kalman->wr + k * kalman->lanes, drift->lanes * sizeof(float));
+        memcpy(drift->wi + k * drift->lanes, kalman->wi + k * kalman->lanes, drift->lanes * sizeof(float));
+    }
     drift->frames = 0;
 }
 
@@ -47,7 +49,7 @@ float cv_drift_process(cv_drift *drift, const cv_kalman *kalman) {
     if (++drift->frames < INTERVAL_FRAMES) return 0.0f;
     float qr[CV_BINS], qi[CV_BINS], now = 1e-30f, then = 1e-30f;
     for (size_t k = FIRST_BIN; k <= LAST_BIN; k++) {
-        const float *ar = kalman->wr + k * drift->lanes, *ai = kalman->wi + k * drift->lanes;
+        const float *ar = kalman->wr + k * kalman->lanes, *ai = kalman->wi + k * kalman->lanes;
         const float *br = drift->wr + k * drift->lanes, *bi = drift->wi + k * drift->lanes;
         qr[k] = qi[k] = 0.0f;
         for (size_t m = 0; m < drift->lanes; m++) {

@@ -57,12 +57,18 @@ const char *cv_frontend_check(const cv_frontend_config *c) {
     if (c->max_delay < 0 || c->max_delay > CV_RATE) return "the delay search must be 0 to 1000 ms";
     if (c->delay < 0 || c->delay > CV_RATE) return "the delay must be 0 to 1000 ms";
     if (!(c->highpass_hz >= 0.0f && c->highpass_hz <= 1000.0f)) return "the high-pass must be at 0 to 1000 Hz";
+    if (c->overdrive && c->far_channels > 1) return "overdrive needs one far channel";
     return NULL;
+}
+
+/* Lanes of the echo filters. */
+static size_t lanes(const cv_frontend_config *c) {
+    return (size_t)((c->far_channels + (c->overdrive != 0)) * c->partitions);
 }
 
 static cv_align_config align_config(const cv_frontend_config *c) {
     cv_align_config align = {(size_t)c->far_channels, (size_t)c->partitions, (size_t)c->max_delay,
-                             (size_t)c->delay, c->follow_drift};
+                             (size_t)c->delay, c->follow_drift, c->overdrive};
     return align;
 }
 
@@ -74,7 +80,7 @@ static size_t carve(cv_frontend *frontend, cv_arena arena, const cv_frontend_con
     cv_beamformer_carve(&frontend->beam, &arena, (size_t)config->mics, (size_t)config->zones);
     cv_drift_carve(&frontend->drift, &arena, (size_t)(config->far_channels * config->partitions));
     for (int m = 0; m < config->mics; m++)
-        cv_canceller_carve(&frontend->canceller[m], &arena, (size_t)(config->far_channels * config->partitions));
+        cv_canceller_carve(&frontend->canceller[m], &arena, lanes(config));
     return arena.used;
 }
 
@@ -100,7 +106,8 @@ cv_frontend *cv_frontend_init(void *memory, const cv_frontend_config *config) {
 void cv_frontend_reset(cv_frontend *f) {
     const cv_frontend_config *c = &f->config;
     cv_align_config align = align_config(c);
-    cv_canceller_config canceller = {c->deep_wander, c->fast_wander, c->noise_memory, c->initial_spread};
+    cv_canceller_config canceller = {c->deep_wander, c->fast_wander, c->noise_memory, c->initial_spread,
+                                     (size_t)(c->far_channels * c->partitions)};
     cv_gain_config gain = {c->target_db, c->most_gain_db, c->least_gain_db};
     cv_align_init(&f->align, &align, &f->fft);
     for (int m = 0; m < c->mics; m++) {
@@ -262,6 +269,10 @@ static void cancel(cv_frontend *f, const float *far, cv_frontend_output *out) {
     }
     for (int m = 0; m < c->mics; m++)
         cv_canceller_process(&f->canceller[m], &f->align.spectra, reaches, f->near + m * CV_FRAME, f->error[m]);
+    const cv_kalman *filter = cv_canceller_filter(&f->canceller[0]);
+    if (reaches && c->overdrive && filter)
+        cv_overdrive_learn(&f->align.overdrive, filter, (size_t)(c->far_channels * c->partitions),
+                           f->canceller[0].left);
     if (out->far_active) {
         f->mic_power = 0.95f * f->mic_power + 0.05f * mean_square(f->near);
         f->error_power = 0.95f * f->error_power + 0.05f * mean_square(f->error[0]);

@@ -22,7 +22,7 @@ typedef struct {
     int max_delay;       /* samples of delay searched; 0: none */
     int delay;           /* samples of delay known beforehand */
     float highpass_hz;   /* 0: off */
-    int cancel_echo, suppress_echo, suppress_noise, control_gain, follow_drift, comfort_noise, linear_only;
+    int cancel_echo, suppress_echo, suppress_noise, control_gain, follow_drift, overdrive, comfort_noise, linear_only;
     float deep_wander, fast_wander, noise_memory, initial_spread;
     float asr_echo_share, asr_noise_share; /* 0..1: how much of the suppression the asr output takes */
     float echo_floor, noise_floor;         /* least gains of the vad output, linear */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define CV_TINY 1e-10f
+#define DOUBTED 0.03f
 
 static inline float sum_of(const cv_vec *vector) { /* by pointer: by value its ABI depends on the machine */
     cv_vec x = *vector;
@@ -45,13 +46,17 @@ void cv_kalman_carve(cv_kalman *kalman, cv_arena *arena, size_t lanes) {
     kalman->echo_psd = cv_take_floats(arena, CV_BINS);
 }
 
+static float spread_at_start(const cv_kalman *kalman, size_t lane) {
+    return kalman->config.initial_spread * (lane < kalman->config.doubted_from ? 1.0f : DOUBTED);
+}
+
 void cv_kalman_init(cv_kalman *kalman, const cv_kalman_config *config, const cv_fft *fft) {
     size_t count = CV_BINS * kalman->lanes;
     kalman->config = *config;
     kalman->fft = fft;
     memset(kalman->wr, 0, count * sizeof(float));
     memset(kalman->wi, 0, count * sizeof(float));
-    for (size_t i = 0; i < count; i++) kalman->spread[i] = config->initial_spread;
+    for (size_t i = 0; i < count; i++) kalman->spread[i] = spread_at_start(kalman, i % kalman->lanes);
     memset(kalman->near_psd, 0, CV_BINS * sizeof(float));
     memset(kalman->echo_psd, 0, CV_BINS * sizeof(float));
 }
@@ -155,7 +160,7 @@ static void shift_spread(cv_kalman *kalman, size_t first, size_t partitions, int
         float *spread = kalman->spread + k * kalman->lanes + first;
         for (size_t p = 0; p < partitions; p++) {
             int from = (int)p - blocks;
-            row[p] = from >= 0 && from < (int)partitions ? spread[from] : kalman->config.initial_spread;
+            row[p] = from >= 0 && from < (int)partitions ? spread[from] : spread_at_start(kalman, first + p);
         }
         memcpy(spread, row, partitions * sizeof(float));
     }

@@ -20,6 +20,7 @@ typedef struct {
     float elsewhere;      /* the same of the mean over all partitions: change where there was nothing */
     float noise_memory;   /* forgetting of the near-end power estimate, 0..1 */
     float initial_spread; /* state covariance at the start: |W|^2 expected per partition */
+    size_t doubted_from;  /* lanes from here on may have no echo at all: they start with less of it */
 } cv_kalman_config;
 
 typedef struct {

@@ -1,4 +1,4 @@
-# distutils: sources = csrc/cv_frontend.c csrc/cv_align.c csrc/cv_delay.c csrc/cv_drift.c csrc/cv_beamformer.c csrc/cv_canceller.c csrc/cv_kalman.c csrc/cv_fft.c csrc/cv_highpass.c csrc/cv_noise.c csrc/cv_residual.c csrc/cv_suppress.c csrc/cv_vad.c csrc/cv_gain.c csrc/cv_comfort.c
+# distutils: sources = csrc/cv_frontend.c csrc/cv_align.c csrc/cv_delay.c csrc/cv_drift.c csrc/cv_overdrive.c csrc/cv_beamformer.c csrc/cv_canceller.c csrc/cv_kalman.c csrc/cv_fft.c csrc/cv_highpass.c csrc/cv_noise.c csrc/cv_residual.c csrc/cv_suppress.c csrc/cv_vad.c csrc/cv_gain.c csrc/cv_comfort.c
 # cython: boundscheck=False, wraparound=False
 """The front end: echo cancellation, suppression, voice activity, in one call per frame (csrc/cv_frontend.c)."""
 
@@ -25,7 +25,7 @@ cdef extern from "cv_frontend.h" nogil:
     ctypedef struct cv_frontend_config:
         int mics, zones, far_channels, partitions, max_delay, delay
         float highpass_hz
-        int cancel_echo, suppress_echo, suppress_noise, control_gain, follow_drift, comfort_noise, linear_only
+        int cancel_echo, suppress_echo, suppress_noise, control_gain, follow_drift, overdrive, comfort_noise, linear_only
         float deep_wander, fast_wander, noise_memory, initial_spread
         float asr_echo_share, asr_noise_share, echo_floor, noise_floor, over_subtraction
         float target_db, most_gain_db, least_gain_db
@@ -116,6 +116,7 @@ cdef class FrontEnd:
         c.suppress_noise = s.suppress_noise
         c.control_gain = s.control_gain
         c.follow_drift = s.follow_drift
+        c.overdrive = s.overdrive and s.far_channels == 1
         c.comfort_noise = s.comfort_noise
         c.linear_only = s.linear_only
         c.deep_wander = s.deep_wander

@@ -36,6 +36,8 @@ class FrontEndSettings:
         max_delay_ms: how far behind the loudspeaker signal the echo is searched, 0 for no search.
         delay_ms: delay known beforehand.
         follow_drift: estimate and undo clock drift between loudspeaker and microphone.
+        overdrive: model a mono loudspeaker that clips or saturates: its clipping level is learned, and what
+            it cuts off gets an echo filter of its own.
         deep_wander: share of its power by which the deep filter believes the echo path changes per frame.
         fast_wander: the same of the fast filter.
         asr_echo_share: 0..1, how much of the echo suppression the ``asr`` output takes.
@@ -61,6 +63,7 @@ class FrontEndSettings:
     max_delay_ms: int = 320
     delay_ms: float = 0.0
     follow_drift: bool = True
+    overdrive: bool = True
     deep_wander: float = 2e-5
     fast_wander: float = 4e-3
     asr_echo_share: float = 0.5

@@ -18,8 +18,8 @@ class Kalman:
 
     def __init__(self, wander, elsewhere):
         self.wander, self.elsewhere = wander, elsewhere
-        self.path = np.zeros((PARTITIONS, BINS), complex)
-        self.spread = np.full((PARTITIONS, BINS), 0.1)  # state covariance
+        self.path = np.zeros((2 * PARTITIONS, BINS), complex)  # of the far end, then of its excess
+        self.spread = np.repeat([[0.1], [0.003]], PARTITIONS, axis=0) * np.ones(BINS)  # state covariance
         self.near = np.zeros(BINS)  # power of near end and noise
         self.unsure = np.zeros(BINS)  # predicted power of the echo left over
 
@@ -33,7 +33,7 @@ class Kalman:
         self.unsure = 0.5 * (self.spread * power).sum(axis=0)
         gain = 0.5 * self.spread / (self.unsure + self.near + 1e-10)
         taps = np.abs(self.path) ** 2
-        anywhere = self.elsewhere / PARTITIONS * taps.sum(axis=0)
+        anywhere = self.elsewhere / len(taps) * taps.sum(axis=0)
         self.spread = (1 - 0.5 * gain * power) * self.spread + self.wander * (taps + anywhere)
         gradient = np.fft.irfft(gain * far.conj() * spectrum, axis=1)
         gradient[:, FRAME:] = 0  # a partition has 160 taps
@@ -43,12 +43,44 @@ class Kalman:
         self.path, self.spread, self.near = other.path.copy(), other.spread.copy(), other.near.copy()
 
 
+class Overdrive:
+    """Clipping level of the loudspeaker, learned (after Stenger, Kellermann 2000)."""
+
+    def __init__(self):
+        self.level, self.variance, self.power, self.heard = 1.0, 0.0, 0.0, 0
+        self.slope = np.zeros((PARTITIONS, BINS), complex)
+
+    def split(self, window):
+        """Spectrum of what exceeds the level in the last 320 samples."""
+        power = np.mean(window[FRAME:] ** 2)
+        if power >= 1e-6:
+            self.heard += 1
+            self.power += max(1 / self.heard, 0.002) * (power - self.power)
+            if self.heard < 50:
+                self.level = 2 * np.sqrt(self.power)
+        self.slope = np.roll(self.slope, 1, axis=0)
+        self.slope[0] = np.fft.rfft(np.sign(window) * (np.abs(window) > self.level))
+        return np.fft.rfft(window - np.clip(window, -self.level, self.level))
+
+    def learn(self, path, left):
+        """Scalar Kalman filter: the echo falls with the level by path * slope."""
+        if self.heard < 50:
+            return
+        slope = -np.fft.irfft((self.slope * path).sum(axis=0))[FRAME:]
+        variance = self.variance + (0.01 * self.level) ** 2
+        gain = variance / (variance * np.sum(slope**2) + np.sum(left**2) + 1e-12)
+        loudness = np.sqrt(self.power)
+        self.level = np.clip(self.level + gain * np.sum(left * slope), 0.3 * loudness, 10 * loudness)
+        self.variance = (1 - gain * np.sum(slope**2)) * variance
+
+
 class Canceller:
     """Two of them beside each other (Ochiai, Araseki, Ogihara 1977), the better one's output."""
 
     def __init__(self):
         self.filters = Kalman(2e-5, 0.0), Kalman(4e-3, 1.5)
-        self.far = np.zeros((PARTITIONS, BINS), complex)
+        self.far = np.zeros((2 * PARTITIONS, BINS), complex)
+        self.overdrive = Overdrive()
         self.last = np.zeros(FRAME)
         self.power = np.zeros(3)  # of deep and fast error, and of the microphone: smoothed
         self.choice = 0
@@ -58,7 +90,8 @@ class Canceller:
     def process(self, near, far):
         """Error, echo model and predicted residual of one frame."""
         self.far = np.roll(self.far, 1, axis=0)
-        self.far[0] = np.fft.rfft(np.concatenate([self.last, far]))
+        window = np.concatenate([self.last, far])
+        self.far[0], self.far[PARTITIONS] = np.fft.rfft(window), self.overdrive.split(window)
         self.last = far
         sound = self.without_offset(near)
         if not np.abs(self.far).any():
@@ -74,6 +107,8 @@ class Canceller:
         fast.update(self.far, sound - echoes[1])
         fast.update(self.far, sound - fast.predict(self.far))
         self.exchange()
+        if self.choice < 2:
+            self.overdrive.learn(self.filters[self.choice].path[PARTITIONS:], sound - echo)
         return near - echo, model, self.filters[self.choice == 1].unsure
 
     def without_offset(self, near):

@@ -60,6 +60,19 @@ def test_suppressing_canceller_goes_deeper(echo):
     assert abs(whole.drift_ppm) < 20
 
 
+@pytest.mark.parametrize("clip", [1.0, 2.0])
+def test_a_clipping_loudspeaker_is_learned(clip):
+    far = np.random.default_rng(3).laplace(size=8 * RATE) * 0.05
+    path = np.random.default_rng(2).standard_normal(600) * np.exp(-np.arange(600) / 100) * 0.1
+    most = clip * np.sqrt(np.mean(far**2))
+    mic = np.convolve(np.clip(far, -most, most), path)[: len(far)]
+    left = {}
+    for overdrive in (False, True):
+        out = FrontEnd(FrontEndSettings(linear_only=True, overdrive=overdrive)).process(mic, far).asr
+        left[overdrive] = power_db(out[6 * RATE :])
+    assert left[True] < left[False] - 15
+
+
 def test_comfort_noise_keeps_the_background_level(echo):
     far, mic = echo
     noise = 10 ** (-50 / 20) * np.random.default_rng(4).standard_normal(len(far))

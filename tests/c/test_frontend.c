@@ -17,6 +17,7 @@ static cv_frontend_config config_of(int mics) {
     config.highpass_hz = 70;
     config.cancel_echo = config.suppress_echo = config.suppress_noise = config.control_gain = 1;
     config.follow_drift = 1;
+    config.overdrive = 1;
     config.deep_wander = 2e-5f;
     config.fast_wander = 4e-3f;
     config.noise_memory = 0.9f;
