@@ -11,6 +11,7 @@ import pytest
 
 from carvoice.assistant import rooms
 from carvoice.assistant.ears import Ears
+from carvoice.assistant.vehicle import build_vehicle
 from carvoice.audio import FrontEnd, RingBuffer
 from carvoice.audio.devices import read_wav
 from carvoice.budget import STAGES
@@ -91,7 +92,7 @@ def test_policy_encode_send(benchmark):
     from contextlib import ExitStack
 
     with ExitStack() as stack:
-        vehicle = rooms.build_vehicle(Config().vehicle, stack)
+        vehicle = build_vehicle(Config().vehicle, stack)
         vehicle.wait_until_known()
         path = "Vehicle.Cabin.HVAC.Station.Row1.Driver.FanSpeed"
         action = Action(ActionKind.SET, path, 40)

@@ -102,9 +102,12 @@ class NluConfig(Section):
 
 
 class VehicleConfig(Section):
-    """The car and its bus."""
+    """The car, and its bus or databroker."""
 
     car: str = Field("demo", description="Car: 'demo', or path of a car file (.toml).")
+    target: Literal["can", "kuksa"] = Field(
+        "can", description="Where actions go: frames on a CAN bus, or calls of a KUKSA databroker."
+    )
     interface: str = Field(
         "virtual", description="python-can interface: socketcan, udp_multicast, vector, ..."
     )
@@ -112,8 +115,15 @@ class VehicleConfig(Section):
     options: dict[str, Any] = Field(
         default_factory=dict, description="Further options passed to python-can, e.g. {bitrate = 500000}."
     )
+    broker: str = Field("", description="Databroker, HOST:PORT; '' for a stand-in in this process.")
+    broker_token: Path | None = Field(None, description="File with the JSON web token it asks for.")
+    broker_certificate: Path | None = Field(
+        None, description="PEM file of the authority that signed its certificate; none: no TLS."
+    )
+    broker_name: str = Field("", description="Name in that certificate, if it is not the host's.")
     simulate: Literal["auto", "yes", "no"] = Field(
-        "auto", description="Run the simulated car in this process; 'auto' does so on the virtual interface."
+        "auto",
+        description="Run the simulated car in this process; 'auto': on interface virtual, without broker.",
     )
     scenario: str = Field("", description="Scenario file of the simulated car.")
     status_timeout_ms: int = Field(

@@ -16,6 +16,7 @@ from carvoice.assistant import rooms
 from carvoice.assistant.brain import build_answerer, told_of
 from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
+from carvoice.assistant.vehicle import build_vehicle, car_path
 from carvoice.budget import with_stages
 from carvoice.config import Config
 from carvoice.dialogue import (
@@ -88,9 +89,9 @@ class Assistant:
         self._listener: Listener | None = None
         with ExitStack() as stack:
             self.ears = Ears(config)
-            self.vehicle = rooms.build_vehicle(config.vehicle, stack)
+            self.vehicle = build_vehicle(config.vehicle, stack)
             replies = Replies.load(rooms.grammar_folder(config.language) / "replies.yaml")
-            manual = rooms.car_path(config.vehicle).parent / "manual"
+            manual = car_path(config.vehicle).parent / "manual"
             self.answerer: Answerer = build_answerer(
                 config.llm,
                 manual,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from carvoice.asr.endpoint import Endpointer, EndpointSettings
@@ -12,113 +10,15 @@ from carvoice.asr.models import Model, embedded_model, load_model
 from carvoice.audio import FrontEnd, FrontEndSettings
 from carvoice.audio.devices import LoopbackTap, MicrophoneSource, NullSink, SpeakerSink
 from carvoice.audio.settings import SEATS_M
-from carvoice.config import AsrConfig, AudioConfig, LanguageConfig, NluConfig, TtsConfig, VehicleConfig
-from carvoice.errors import CarError, ConfigError
+from carvoice.config import AsrConfig, AudioConfig, LanguageConfig, NluConfig, TtsConfig
+from carvoice.errors import ConfigError
 from carvoice.grammar import Automaton, build_acceptor, compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.nlu import Understander, UnderstanderSettings
-from carvoice.records import Value
 from carvoice.resources import data_path
 from carvoice.tts import EspeakVoice, SherpaVoice, Voice
-from carvoice.vehicle.actuator import Actuator
-from carvoice.vehicle.bus import Bus
-from carvoice.vehicle.car import Car
-from carvoice.vehicle.gate import Gate
-from carvoice.vehicle.heartbeat import Heartbeat
-from carvoice.vehicle.performer import ActuatorSettings
-from carvoice.vehicle.planner import Actions, Planner
-from carvoice.vehicle.policy import Policy
-from carvoice.vehicle.simulator import Scenario, SimulatedCar
-from carvoice.vehicle.state import CarState
 
 _STILL_SPEECH = 0.2  # noise alone stays near 0; the weak end of a word in noise does not reach a half
-
-
-@dataclass(frozen=True, slots=True)
-class Vehicle:
-    """Everything on the car's side of the dialogue."""
-
-    car: Car
-    bus: Bus
-    state: CarState
-    gate: Gate
-    actuator: Actuator
-    planner: Planner
-    actions: Actions
-    simulated: SimulatedCar | None
-
-    def set_simulated(self, path: str, value: Value, timeout_s: float = 2.0) -> None:
-        """Set a signal of the simulated car, and wait until its status has reached us.
-
-        Raises:
-            CarError: there is no simulated car here, no such signal, or no status of it came.
-        """
-        if self.simulated is None:
-            raise CarError(f"{path}: the car on {self.bus.raw.channel_info} is not simulated here")
-        self.simulated.set(path, value)
-        if not self.state.wait(lambda: self._shows(path, value), timeout_s):
-            raise CarError(f"{path} = {value}: the simulated car did not report it within {timeout_s:g} s")
-
-    def _shows(self, path: str, value: Value) -> bool:
-        reading = self.state.get(path)
-        if reading is None or isinstance(value, str) or isinstance(reading.value, str):
-            return reading is not None and reading.value == value
-        return abs(reading.value - value) <= self.car.find(path).tolerance + 1e-9
-
-    def wait_until_known(self, timeout_s: float = 2.0) -> bool:
-        """Wait until every message of the car was seen once; False if some never came."""
-        wanted = [path for path, node in self.car.nodes.items() if node.read is not None]
-        return self.state.wait(lambda: all(self.state.get(path) for path in wanted), timeout_s)
-
-
-def car_path(config: VehicleConfig) -> Path:
-    """The car file: a shipped car by name, or a path."""
-    shipped = data_path("cars", config.car, f"{config.car}.toml")
-    return shipped if shipped.is_file() else Path(config.car)
-
-
-def is_simulated(config: VehicleConfig) -> bool:
-    """Whether this process plays the car too."""
-    return config.simulate == "yes" or (config.simulate == "auto" and config.interface == "virtual")
-
-
-def build_vehicle(config: VehicleConfig, stack: ExitStack) -> Vehicle:
-    """Load the car, open the bus, start the simulated car if one is wanted.
-
-    Raises:
-        CarError: the car file, its DBC or its rules are wrong.
-        BusError: the bus cannot be opened.
-    """
-    car = Car.load(car_path(config))
-    policy = Policy.load(car.rules_path, car)
-    bus = stack.enter_context(Bus.open(config.interface, config.channel, **config.options))
-    state = CarState(car)
-    bus.feed(state)
-    gate = Gate(car, policy)
-    status_s = config.status_timeout_ms / 1e3
-    waits = ActuatorSettings(status_s=status_s, refusal_s=min(ActuatorSettings().refusal_s, status_s))
-    actuator = Actuator(bus, car, state, gate, settings=waits)
-    stack.enter_context(Heartbeat(bus, car, gate))
-    actions = Actions.load(data_path("grammars", "actions.yaml"))
-    simulated = None
-    if is_simulated(config):
-        other_end = stack.enter_context(Bus.open(config.interface, config.channel, **config.options))
-        simulated = SimulatedCar(car, other_end, load_scenario(config, car))
-        simulated.start()
-        stack.callback(simulated.stop)
-    return Vehicle(car, bus, state, gate, actuator, Planner(car, actions, policy), actions, simulated)
-
-
-def load_scenario(config: VehicleConfig, car: Car) -> Scenario | None:
-    """The scenario of the simulated car: a shipped one by name, or a file; None when none is wanted.
-
-    Raises:
-        CarError: it cannot be read, or names something the car does not have.
-    """
-    if not config.scenario:
-        return None
-    shipped = car_path(config).parent / "scenarios" / f"{config.scenario}.toml"
-    return Scenario.load(shipped if shipped.is_file() else Path(config.scenario), car)
 
 
 def grammar_folder(config: LanguageConfig) -> Path:

@@ -25,7 +25,7 @@ def check(
 
     Exit code 1 on errors; what this car lacks of what can be said is a warning.
     """
-    from carvoice.assistant.rooms import car_path
+    from carvoice.assistant.vehicle import car_path
     from carvoice.vehicle.check import Severity, check_car
 
     path = file or car_path(settings_of(context).vehicle)
@@ -107,7 +107,7 @@ def sim(
     seconds: Annotated[float | None, typer.Option(help="Stop by itself after this time.")] = None,
 ) -> None:
     """Run the simulated car on a CAN interface, for another process or machine to talk to."""
-    from carvoice.assistant.rooms import car_path, load_scenario
+    from carvoice.assistant.vehicle import car_path, load_scenario
     from carvoice.vehicle.bus import Bus
     from carvoice.vehicle.car import Car
     from carvoice.vehicle.simulator import SimulatedCar
@@ -134,7 +134,7 @@ def replay(
     turn: Annotated[str, typer.Option(help="Show only the frames of this turn (its trace id).")] = "",
 ) -> None:
     """Drive the car's state from a recorded bus and print it; or find the frames of a turn."""
-    from carvoice.assistant.rooms import car_path
+    from carvoice.assistant.vehicle import car_path
     from carvoice.cli.view import frame_lines
     from carvoice.vehicle.car import Car
     from carvoice.vehicle.logs import Replay, frames_of_turn

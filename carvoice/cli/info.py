@@ -75,7 +75,10 @@ def findings(settings: Config) -> Iterator[Finding]:
     yield _try("grammar", lambda: _grammar(settings))
     yield _try("speech model", lambda: _model(settings))
     yield _try("car", lambda: _car(settings))
-    yield _try("CAN bus", lambda: _bus(settings))
+    if settings.vehicle.target == "kuksa":
+        yield _try("databroker", lambda: _broker(settings))
+    else:
+        yield _try("CAN bus", lambda: _bus(settings))
     yield _try("voice", lambda: _voice(settings))
     yield _try(
         "microphone", _microphone, "sudo apt-get install portaudio19-dev && pip install pyaudio", False
@@ -117,7 +120,7 @@ def _model(settings: Config) -> str:
 
 
 def _car(settings: Config) -> str:
-    from carvoice.assistant.rooms import car_path
+    from carvoice.assistant.vehicle import car_path
     from carvoice.vehicle.car import Car
 
     car = Car.load(car_path(settings.vehicle))
@@ -130,6 +133,15 @@ def _bus(settings: Config) -> str:
     vehicle = settings.vehicle
     Bus.open(vehicle.interface, vehicle.channel, **vehicle.options).close()
     return f"{vehicle.interface}:{vehicle.channel} opens"
+
+
+def _broker(settings: Config) -> str:
+    from carvoice.assistant.vehicle import broker_address, is_simulated
+    from carvoice.vehicle.kuksa import server_name
+
+    if is_simulated(settings.vehicle):
+        return "a stand-in in this process"
+    return f"{settings.vehicle.broker} is {server_name(broker_address(settings.vehicle))}"
 
 
 def _voice(settings: Config) -> str:

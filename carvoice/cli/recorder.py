@@ -40,7 +40,8 @@ class Recorder:
     def attach(self, session: CabinSession) -> None:
         """Record this session from now on."""
         session.on_block = self._hear
-        self._log = BusLog(self.folder / "frames.log", session.assistant.vehicle.bus)
+        bus = session.assistant.vehicle.bus
+        self._log = BusLog(self.folder / "frames.log", bus) if bus is not None else None
 
     def _hear(self, block: AudioBlock) -> None:
         self._near.append(np.asarray(block.near))

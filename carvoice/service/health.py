@@ -87,13 +87,14 @@ class Health:
         vehicle = self._assistant.vehicle
         bus, state = vehicle.bus, vehicle.state
         ages_s = [reading.age_s for path in vehicle.car.nodes if (reading := state.get(path)) is not None]
-        figures = {
-            "channel": str(bus.raw.channel_info),
-            "frames": state.frames,
-            "error_frames": bus.error_frames,
-            "failures": bus.failures,
-            "newest_s": round(min(ages_s), 3) if ages_s else None,
-        }
+        figures: dict[str, object] = {"newest_s": round(min(ages_s), 3) if ages_s else None}
+        if bus is None:
+            figures["channel"] = "databroker"
+        else:
+            figures["channel"] = str(bus.raw.channel_info)
+            figures["frames"] = state.frames
+            figures["error_frames"] = bus.error_frames
+            figures["failures"] = bus.failures
         if not ages_s:
             return Part(False, "the car has said nothing yet", figures)
         if min(ages_s) > _FRESH_S:

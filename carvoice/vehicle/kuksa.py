@@ -110,6 +110,26 @@ def open_channel(address: BrokerAddress) -> grpc.Channel:
     return grpc.secure_channel(address.target, grpc.ssl_channel_credentials(roots), options)
 
 
+def server_name(address: BrokerAddress) -> str:
+    """Name and version of the broker.
+
+    Raises:
+        BusError: it is not there or does not let us in.
+    """
+    with open_channel(address) as channel:
+        try:
+            info = val_pb2_grpc.VALStub(channel).GetServerInfo(
+                val_pb2.GetServerInfoRequest(), timeout=address.timeout_s, metadata=_metadata(address)
+            )
+        except grpc.RpcError as error:
+            raise BusError(f"databroker {address.target}: {error.details()}") from error
+    return f"{info.name} {info.version}"
+
+
+def _metadata(address: BrokerAddress) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {address.token}"),) if address.token else ()
+
+
 class BrokerActuator(Performer):
     """Performs actions on a databroker, through the gate; the counterpart of :class:`Actuator`.
 
@@ -138,7 +158,7 @@ class BrokerActuator(Performer):
         self._address = address
         self._channel = open_channel(address)
         self._stub = val_pb2_grpc.VALStub(self._channel)
-        self._metadata = (("authorization", f"Bearer {address.token}"),) if address.token else ()
+        self._metadata = _metadata(address)
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._call: Any = None
@@ -194,20 +214,6 @@ class BrokerActuator(Performer):
             signal_id=types_pb2.SignalID(path=action.path),
             value=to_proto(node.datatype, node.cast(action.value)),
         )
-
-    def server(self) -> str:
-        """Name and version of the broker.
-
-        Raises:
-            BusError: it is not there or does not let us in.
-        """
-        try:
-            info = self._stub.GetServerInfo(
-                val_pb2.GetServerInfoRequest(), timeout=self._address.timeout_s, metadata=self._metadata
-            )
-        except grpc.RpcError as error:
-            raise BusError(f"databroker {self._address.target}: {error.details()}") from error
-        return f"{info.name} {info.version}"
 
     def start(self) -> None:
         """Start feeding the state from the broker, in a thread; once it runs this does nothing."""

@@ -36,6 +36,7 @@ class StandInBroker(val_pb2_grpc.VALServicer):  # type: ignore[misc]  # generate
         car: which signals there are.
         token: the only token it accepts; "" accepts everybody.
         credentials: for TLS; None for none.
+        cycle_s: how often every value is published again, as cyclic providers do; 0 for only when it changes.
 
     Attributes:
         target: ``localhost:port``.
@@ -45,9 +46,18 @@ class StandInBroker(val_pb2_grpc.VALServicer):  # type: ignore[misc]  # generate
         calls: which calls have asked for something, in order.
     """
 
-    def __init__(self, car: Car, token: str = "", credentials: grpc.ServerCredentials | None = None) -> None:
+    def __init__(
+        self,
+        car: Car,
+        token: str = "",
+        credentials: grpc.ServerCredentials | None = None,
+        cycle_s: float = 0.0,
+    ) -> None:
         self._car = car
         self._token = token
+        self._cycle_s = cycle_s
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._values: dict[str, Value] = {}
         self._subscribers: list[tuple[set[str], queue.SimpleQueue[dict[str, Any] | None]]] = []
@@ -70,6 +80,9 @@ class StandInBroker(val_pb2_grpc.VALServicer):  # type: ignore[misc]  # generate
 
     def __enter__(self) -> StandInBroker:
         self._server.start()
+        if self._cycle_s > 0:
+            self._thread = threading.Thread(target=self._repeat, name="carvoice-stand-in", daemon=True)
+            self._thread.start()
         return self
 
     def __exit__(
@@ -79,10 +92,20 @@ class StandInBroker(val_pb2_grpc.VALServicer):  # type: ignore[misc]  # generate
 
     def close(self) -> None:
         """Stop serving."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
         with self._lock:
             for _, inbox in self._subscribers:
                 inbox.put(None)
         self._server.stop(0).wait()
+
+    def _repeat(self) -> None:
+        while not self._stop.wait(self._cycle_s):
+            with self._lock:
+                for paths, inbox in self._subscribers:
+                    inbox.put({path: self._datapoint(self._car.nodes[path]) for path in paths})
 
     def publish(self, path: str, value: Value) -> None:
         """Take in an actual value and tell the subscribers, as a provider's ``PublishValue`` does."""
