@@ -16,13 +16,16 @@ from rich.console import Console
 from rich.live import Live
 
 from carvoice.assistant import Assistant
+from carvoice.assistant.button import TalkButton
 from carvoice.assistant.capture import Capture
+from carvoice.assistant.controls import connect
 from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
 from carvoice.assistant.rooms import microphone_count, open_loudspeaker, open_microphone
 from carvoice.audio.cabin import VirtualCabin
 from carvoice.audio.devices import read_wav
 from carvoice.cli.app import console
+from carvoice.cli.keys import talk_keys
 from carvoice.cli.view import partial_view, transcript_view, turn_view
 from carvoice.config import AudioConfig, Config
 from carvoice.dialogue.events import Event, Heard, Input, Partial, TurnEnded
@@ -156,10 +159,15 @@ def run_microphone(settings: Config, json: bool) -> None:
         assistant = stack.enter_context(Assistant(settings, on_event=tell, loudspeaker=speaker))
         observe.attach(assistant)
         gc.freeze()  # what was built stays: looking through it again would hold a turn up for tens of ms
-        capture = Capture(source, assistant.listener().hear, on_error=errors)
+        listener = assistant.listener()
+        button = TalkButton(assistant.post, listener)
+        connect(button, settings.dialogue, assistant.vehicle.state, stack)
+        has_keys = stack.enter_context(talk_keys(button))
+        capture = Capture(source, listener.hear, on_error=errors)
         capture.start()
         if not json:
-            console.print("Listening. Press Ctrl-C to stop.")
+            keys = " Space is the talk button, Esc stops everything." if has_keys else ""
+            console.print(f"Listening.{keys} Press Ctrl-C to end.")
         try:
             errors.happened.wait()
             errors.check()

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from carvoice.assistant import Assistant
 from carvoice.assistant.button import TalkButton
+from carvoice.assistant.controls import connect
 from carvoice.assistant.microphone import Microphone
 from carvoice.assistant.rooms import open_loudspeaker, open_microphone
 from carvoice.audio.devices import NullSink, SpeakerSink
@@ -90,6 +91,7 @@ async def serve(config: Config, on_ready: Callable[[str], None], stopped: asynci
             return heard is None or not heard.status.is_well
 
         button = TalkButton(assistant.post, listener, is_deaf)
+        connect(button, config.dialogue, assistant.vehicle.state, parts)
         health = Health(assistant, microphone, listener, problem)
         api = Api(assistant, button, health, hub, None if metrics is None else metrics.text)
         where = [await stack.enter_async_context(_listening(api, address, token)) for address in addresses]

@@ -34,10 +34,11 @@ class Reading:
 class _Cell:
     """The last value of one path; ``count`` grows with every frame that carried it."""
 
-    __slots__ = ("count", "time_s", "value")
+    __slots__ = ("count", "on_change", "time_s", "value")
 
     def __init__(self) -> None:
         self.value: Value | None = None
+        self.on_change: Callable[[Value | None], object] | None = None
         self.time_s = float("-inf")
         self.count = 0
 
@@ -157,10 +158,12 @@ class CarState:
                     break
             else:
                 bits = (little if reader.is_little_endian else big) >> reader.shift & reader.mask
-                cell = reader.cell
+                cell, before = reader.cell, reader.cell.value
                 cell.value = reader.table[bits] if reader.table is not None else reader.decode(bits)
                 cell.time_s = now_s
                 cell.count += 1
+                if cell.on_change is not None and cell.value != before:
+                    cell.on_change(cell.value)
 
     def put(self, path: str, value: Value) -> None:
         """Take in a value that came some other way than on CAN (a databroker).
@@ -170,9 +173,11 @@ class CarState:
         """
         value = self.car.find(path).cast(value)
         with self._changed:
-            cell = self._cells[path]
+            cell, before = self._cells[path], self._cells[path].value
             cell.value, cell.time_s, cell.count = value, self._clock(), cell.count + 1
             self._changed.notify_all()
+            if cell.on_change is not None and value != before:
+                cell.on_change(value)
 
     def get(self, path: str) -> Reading | None:
         """The last value of a path; None if the car has not told, or tells that it has no value.
@@ -185,6 +190,18 @@ class CarState:
             if cell.value is None:
                 return None
             return Reading(cell.value, max(0.0, self._clock() - cell.time_s))
+
+    def watch(self, path: str, on_change: Callable[[Value | None], object]) -> None:
+        """Have changes of a path told at once, from the receiving thread; one watcher per path.
+
+        Args:
+            path: of the car.
+            on_change: takes the new value, None when the car tells that it has none. It must not wait.
+
+        Raises:
+            CarError: this car has no such path.
+        """
+        self._cell(path).on_change = on_change
 
     def count(self, path: str) -> int:
         """How many frames (or values) have told about the path; grows with each, changed or not.
