@@ -186,7 +186,9 @@ class LlmConfig(Section):
         None, description="SQLite file of kept answers (words of the driver); none keeps them in memory."
     )
     embedding_model: str = Field(
-        "", description="GGUF path or registry name: compares questions by embeddings instead of words."
+        "",
+        description="GGUF path, registry name, or name of a remote that only embeds: "
+        "finds kept answers to the same question in other words.",
     )
     model: str = Field("", description="GGUF path or registry name; '' looks in the models folder.")
     threads: int = Field(2, ge=1, le=16, description="Threads of the local model.")

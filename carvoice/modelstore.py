@@ -59,7 +59,7 @@ class Installed:
 
     Attributes:
         name: what it is called.
-        kind: "gguf", "asr", "tts", "vad", "denoiser".
+        kind: "gguf", "embedding", "asr", "tts", "vad", "denoiser".
         folder: where it lies.
         files: path inside the folder to (bytes, SHA-256).
         licence: its name.

@@ -50,7 +50,7 @@ def build_answerer(
         ConfigError: what is configured does not exist: the model, the manual, a group, an intent.
     """
     model = find_gguf(config)
-    has_model = model is not None or bool(config.remotes)
+    has_model = model is not None or bool(_talking(config))
     tools = _tools(config, grammar)
     unknown = sorted(set(config.local_tools) - {tool.name for tool in tools})
     if unknown:
@@ -61,13 +61,14 @@ def build_answerer(
         manual=config.manual or (manual if manual.is_dir() else None),
         cache=config.cache,
         cache_path=config.cache_file,
+        embedding_model=_embedding_model(config),
         model=model,
         n_ctx=config.context_tokens,
         threads=config.threads,
         state_folder=_state_folder(),
         tools=tools,
         local_tools=[tool for tool in tools if tool.name in config.local_tools],
-        remotes=tuple(map(_deployment, config.remotes)),
+        remotes=_talking(config),
         routing_strategy=config.routing,
         fallbacks=config.fallbacks,
         required_tags=frozenset(config.required_tags),
@@ -86,9 +87,8 @@ def build_answerer(
 
 def build_judge(config: LlmConfig) -> Answerer | None:
     """Remote models alone, to score answers; None when none is configured."""
-    if not config.remotes:
-        return None
-    return build_tiers(AnswerSettings(cache=False, remotes=tuple(map(_deployment, config.remotes))))
+    remotes = _talking(config)
+    return build_tiers(AnswerSettings(cache=False, remotes=remotes)) if remotes else None
 
 
 def told_of(state: CarState, car: Car) -> dict[str, str]:
@@ -108,24 +108,47 @@ def find_gguf(config: LlmConfig) -> Path | None:
     Raises:
         ConfigError: one is configured and not there, or llama-cpp-python is not.
     """
-    store = ModelStore()
-    can_run = importlib.util.find_spec("llama_cpp") is not None
-    if not config.model:
-        installed = store.find_kind("gguf")
-        return installed[0].path(".gguf") if installed and can_run else None
-    path = Path(config.model).expanduser()
+    if config.model:
+        return _gguf(config.model, "llm.model")
+    installed = ModelStore().find_kind("gguf")
+    return installed[0].path(".gguf") if installed and _can_run() else None
+
+
+def _embedding_model(config: LlmConfig) -> Path | Deployment | None:
+    """What turns questions into vectors: a remote of that name, or a GGUF; None when none is configured.
+
+    Raises:
+        ConfigError: one is configured and not there.
+    """
+    if not config.embedding_model:
+        return None
+    remote = next((remote for remote in config.remotes if remote.name == config.embedding_model), None)
+    return _deployment(remote) if remote is not None else _gguf(config.embedding_model, "llm.embedding_model")
+
+
+def _talking(config: LlmConfig) -> tuple[Deployment, ...]:
+    """The remotes that answer; one that only embeds is not asked."""
+    return tuple(_deployment(remote) for remote in config.remotes if remote.name != config.embedding_model)
+
+
+def _gguf(model: str, setting: str) -> Path:
+    path = Path(model).expanduser()
     if not path.is_file():
-        model = store.find(config.model)
-        found = model.path(".gguf") if model is not None else None
+        installed = ModelStore().find(model)
+        found = installed.path(".gguf") if installed is not None else None
         if found is None:
             raise ConfigError(
-                f"llm.model = '{config.model}': no such file and no such installed model; "
+                f"{setting} = '{model}': no such file and no such installed model; "
                 "`carvoice models` lists what can be had"
             )
         path = found
-    if not can_run:
-        raise ConfigError("llm.model needs llama-cpp-python: pip install 'carvoice[llm]'")
+    if not _can_run():
+        raise ConfigError(f"{setting} needs llama-cpp-python: pip install 'carvoice[llm]'")
     return path
+
+
+def _can_run() -> bool:
+    return importlib.util.find_spec("llama_cpp") is not None
 
 
 def _tools(config: LlmConfig, grammar: Path | None) -> tuple[IntentTool, ...]:

@@ -19,6 +19,7 @@ app.add_typer(models_app, name="models")
 
 _USE = {
     "gguf": "--set llm.model={name}",
+    "embedding": "--set llm.embedding_model={name}",
     "asr": "--set asr.model={folder}",
     "tts": "--set tts.voice={folder}",
 }
@@ -37,7 +38,9 @@ def models(context: typer.Context) -> None:
 def install(
     what: Annotated[str, typer.Argument(help="A name from the list, or a file, folder or archive.")],
     name: Annotated[str, typer.Option(help="What to call it (files and folders only).")] = "",
-    kind: Annotated[str, typer.Option(help="gguf, asr, tts, vad or denoiser (files and folders only).")] = "",
+    kind: Annotated[
+        str, typer.Option(help="gguf, embedding, asr, tts, vad or denoiser (files and folders only).")
+    ] = "",
     source: Annotated[
         Path | None, typer.Option("--from", help="Folder that holds the download, instead of the network.")
     ] = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from carvoice.llm.answer import IntentTool, Tier
 from carvoice.llm.engine import EngineSettings
@@ -13,6 +14,9 @@ from carvoice.llm.prompt import system_prompt
 from carvoice.llm.remote import Deployment, Limits
 from carvoice.llm.router import Router, RouterSettings
 from carvoice.llm.tiered import FAILED, UNAVAILABLE, TieredAnswerer
+
+if TYPE_CHECKING:
+    from carvoice.llm.cache import Embedder
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class AnswerSettings:
         manual: folder of Markdown, None for no manual tier.
         cache: whether answers are kept; only useful with a model or remotes.
         cache_path: SQLite file of kept answers; None keeps them in memory.
+        embedding_model: GGUF, or a deployment, by which the cache also compares questions; None for neither.
         model: GGUF file of the local model, None for no local tier.
         n_ctx: its context in tokens.
         threads: its compute threads.
@@ -47,6 +52,7 @@ class AnswerSettings:
     manual: Path | None = None
     cache: bool = True
     cache_path: Path | None = None
+    embedding_model: Path | Deployment | None = None
     model: Path | None = None
     n_ctx: int = 2048
     threads: int = 2
@@ -86,7 +92,7 @@ def build_answerer(settings: AnswerSettings) -> TieredAnswerer:
     if settings.cache and (settings.model is not None or settings.remotes):
         from carvoice.llm.cache import CacheTier, SemanticCache
 
-        cache = SemanticCache(settings.cache_path)
+        cache = SemanticCache(settings.cache_path, embedder=_embedder(settings.embedding_model))
         tiers.append(CacheTier(cache))
     if settings.model is not None:
         tiers.append(
@@ -129,3 +135,11 @@ def build_answerer(settings: AnswerSettings) -> TieredAnswerer:
         tools=settings.tools,
         tags=settings.required_tags,
     )
+
+
+def _embedder(model: Path | Deployment | None) -> Embedder | None:
+    if model is None:
+        return None
+    from carvoice.llm.embedding import GgufEmbedder, RemoteEmbedder
+
+    return RemoteEmbedder(model) if isinstance(model, Deployment) else GgufEmbedder(model)

@@ -1,9 +1,10 @@
 """Answers given before, found again by meaning; for questions that neither moment nor car changes.
 
 Without an embedding model the likeness is lexical: the same kind of question (who, when, how many, ...), the
-same numbers and negation, and the Dice coefficient of the content stems. With one, the cosine of the
-embeddings takes the place of the coefficient and the rest stays as a guard, because embeddings hardly see
-numbers and negation. ``bench/llm_cache.py`` measures hits and wrong hits over the threshold.
+same numbers and negation, and the Dice coefficient of the content stems. With one, questions whose
+coefficient is too low may still be alike by the cosine of their embeddings; kind, numbers, negation and
+order stay as a guard, because embeddings hardly see those. ``bench/llm_cache.py`` measures hits and wrong
+hits over both thresholds.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Protocol
 
 import numpy as np
 
+from carvoice.errors import AnswerError
 from carvoice.llm.answer import AnswerContext, Cancel, Draft
 from carvoice.llm.text import content_stems, stem
 from carvoice.llm.timeless import is_timeless
@@ -30,9 +32,15 @@ _log = logging.getLogger(__name__)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
-    question TEXT PRIMARY KEY, answer TEXT NOT NULL, model TEXT, learnt_unix_s REAL, used_unix_s REAL,
-    embedding BLOB);
+    question TEXT PRIMARY KEY, answer TEXT NOT NULL, model TEXT, learnt_unix_s REAL, used_unix_s REAL);
+CREATE TABLE IF NOT EXISTS embeddings (
+    question TEXT NOT NULL REFERENCES answers (question) ON DELETE CASCADE, embedder TEXT NOT NULL,
+    vector BLOB NOT NULL, PRIMARY KEY (question, embedder));
 """
+# Both were chosen where no question of the first half of the paraphrases got another one's answer.
+_LEAST_LIKENESS = 0.95
+_LEAST_COSINE = 0.96  # of all-MiniLM-L6-v2
+_REORDERED = 0.9
 _NO_ANSWER = re.compile(
     r"^(?:sorry|i (?:do not|don't|can't|cannot|am not)|i'm not|tut mir leid|leider|ich (?:weiß|kann|habe))\b"
     r"|\bas an ai\b|\bals (?:eine )?ki\b",
@@ -66,8 +74,21 @@ _EMPTY_STEMS = frozenset(stem(word) for word in _EMPTY.split())
 class Embedder(Protocol):
     """Turns a question into a unit vector."""
 
+    @property
+    def name(self) -> str:
+        """Of the model: vectors of different models are never compared."""
+        ...
+
     def embed(self, text: str) -> FloatArray:
-        """Shape (n,), float32, Euclidean length 1."""
+        """Shape (n,), float32, Euclidean length 1.
+
+        Raises:
+            AnswerError: there is no vector to be had now; it is said soon.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free process or connections."""
         ...
 
 
@@ -126,9 +147,20 @@ def likeness(one: Meaning, other: Meaning) -> float:
         return 0.0
     shared = set(one.stems) & set(other.stems)
     dice = 2 * len(shared) / (len(set(one.stems)) + len(set(other.stems)))
-    if len(shared) >= 3 and [s for s in one.stems if s in shared] != [s for s in other.stems if s in shared]:
-        dice *= 0.9
-    return dice
+    return dice * _order_factor(one, other)
+
+
+def _order_factor(one: Meaning, other: Meaning) -> float:
+    shared = set(one.stems) & set(other.stems)
+    same = [s for s in one.stems if s in shared] == [s for s in other.stems if s in shared]
+    return 1.0 if same or len(shared) < 3 else _REORDERED
+
+
+def cosine(one: Meaning, other: Meaning, one_vector: FloatArray, other_vector: FloatArray) -> float:
+    """-1..1, with the same guards as :func:`likeness`."""
+    if not comparable(one, other) or one_vector.shape != other_vector.shape:
+        return 0.0
+    return float(one_vector @ other_vector) * _order_factor(one, other)
 
 
 def comparable(one: Meaning, other: Meaning) -> bool:
@@ -141,31 +173,38 @@ class SemanticCache:
 
     Args:
         path: SQLite file; None keeps the answers in memory only.
-        threshold: least likeness of a hit; for embeddings it is the cosine.
+        threshold: least lexical likeness of a hit.
+        min_cosine: least cosine of a hit, where there is an embedder.
         max_entries: the longest unused are dropped beyond this.
         max_age_s: older answers are not given any more.
-        embedder: compares by embeddings instead of words.
+        embedder: finds also what is asked in other words; closed with the cache.
         clock: Unix seconds.
     """
 
     def __init__(
         self,
         path: Path | str | None = None,
-        threshold: float = 0.95,
+        threshold: float = _LEAST_LIKENESS,
         *,
+        min_cosine: float = _LEAST_COSINE,
         max_entries: int = 2000,
         max_age_s: float = 90 * 86_400.0,
         embedder: Embedder | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._threshold = threshold
+        self._min_cosine = min_cosine
         self._max_entries = max_entries
         self._max_age_s = max_age_s
         self._embedder = embedder
         self._clock = clock
         self._lock = threading.Lock()
         self._db = _open(path)
-        rows = self._db.execute("SELECT question, answer, model, learnt_unix_s, embedding FROM answers")
+        rows = self._db.execute(
+            "SELECT a.question, answer, model, learnt_unix_s, vector FROM answers a "
+            "LEFT JOIN embeddings e ON e.question = a.question AND e.embedder = ?",
+            (embedder.name if embedder else "",),
+        )
         self._entries = {
             question: _Entry(
                 question,
@@ -184,46 +223,35 @@ class SemanticCache:
     def look_up(self, question: str) -> Hit | None:
         """The answer to the most alike question, if it is alike enough."""
         asked = meaning(question)
-        vector = self._embedder.embed(question) if self._embedder else None
-        oldest_unix_s = self._clock() - self._max_age_s
-        best: _Entry | None = None
-        best_likeness = 0.0
-        with self._lock:
-            for entry in self._entries.values():
-                if entry.learnt_unix_s < oldest_unix_s:
-                    continue
-                if vector is None or entry.embedding is None:
-                    alike = likeness(asked, entry.meaning)
-                else:
-                    alike = float(vector @ entry.embedding) if comparable(asked, entry.meaning) else 0.0
-                if alike > best_likeness:
-                    best, best_likeness = entry, alike
-            if best is None or best_likeness < self._threshold:
-                return None
-            # A full disk costs the order of use, not the answer.
-            with suppress(sqlite3.Error), self._db:
-                self._db.execute(
-                    "UPDATE answers SET used_unix_s = ? WHERE question = ?", (self._clock(), best.question)
-                )
-        return Hit(best.question, best.answer, best.model, best_likeness)
+        best = self._best(asked, None)
+        if best is None and (vector := self._embed(question)) is not None:
+            best = self._best(asked, vector)
+        if best is None:
+            return None
+        entry, alike = best
+        # A full disk costs the order of use, not the answer.
+        with self._lock, suppress(sqlite3.Error), self._db:
+            self._db.execute(
+                "UPDATE answers SET used_unix_s = ? WHERE question = ?", (self._clock(), entry.question)
+            )
+        return Hit(entry.question, entry.answer, entry.model, alike)
 
     def put(self, question: str, answer: str, model: str) -> None:
         """Keep an answer."""
         question = " ".join(question.lower().split())
-        vector = self._embedder.embed(question) if self._embedder else None
+        vector = self._embed(question)
         now_unix_s = self._clock()
         with self._lock, self._db:
             self._db.execute(
-                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    question,
-                    answer,
-                    model,
-                    now_unix_s,
-                    now_unix_s,
-                    vector.tobytes() if vector is not None else None,
-                ),
+                "INSERT OR REPLACE INTO answers (question, answer, model, learnt_unix_s, used_unix_s) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (question, answer, model, now_unix_s, now_unix_s),
             )
+            if vector is not None and self._embedder is not None:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)",
+                    (question, self._embedder.name, vector.tobytes()),
+                )
             self._entries[question] = _Entry(question, answer, model, now_unix_s, meaning(question), vector)
             if len(self._entries) > self._max_entries:
                 (unused,) = self._db.execute(
@@ -231,6 +259,34 @@ class SemanticCache:
                 ).fetchone()
                 self._db.execute("DELETE FROM answers WHERE question = ?", (unused,))
                 del self._entries[unused]
+
+    def _best(self, asked: Meaning, vector: FloatArray | None) -> tuple[_Entry, float] | None:
+        """The most alike entry that is alike enough, by words or, given a vector, by cosine."""
+        least = self._threshold if vector is None else self._min_cosine
+        oldest_unix_s = self._clock() - self._max_age_s
+        best: _Entry | None = None
+        with self._lock:
+            for entry in self._entries.values():
+                if entry.learnt_unix_s < oldest_unix_s:
+                    continue
+                if vector is None:
+                    alike = likeness(asked, entry.meaning)
+                elif entry.embedding is not None:
+                    alike = cosine(asked, entry.meaning, vector, entry.embedding)
+                else:
+                    continue
+                if alike > least or (best is None and alike == least):
+                    best, least = entry, alike
+        return None if best is None else (best, least)
+
+    def _embed(self, question: str) -> FloatArray | None:
+        if self._embedder is None:
+            return None
+        try:
+            return self._embedder.embed(question)
+        except AnswerError as error:
+            _log.info("no embedding, words are compared: %s", error)
+            return None
 
     def learn(self, question: str, context: AnswerContext, answer: str, record: AnswerRecord) -> None:
         """Keep a model's answer if it may be given again; the ``learn`` of a TieredAnswerer.
@@ -259,8 +315,10 @@ class SemanticCache:
             self._entries.clear()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and the embedder."""
         self._db.close()
+        if self._embedder is not None:
+            self._embedder.close()
 
 
 class CacheTier:
@@ -296,6 +354,7 @@ def _open(path: Path | str | None) -> sqlite3.Connection:
                 db = sqlite3.connect(path, check_same_thread=False)
                 db.executescript(_SCHEMA)
                 db.execute("PRAGMA synchronous = OFF")
+                db.execute("PRAGMA foreign_keys = ON")
                 db.execute("UPDATE answers SET used_unix_s = used_unix_s WHERE rowid = 0")  # may we write?
                 db.commit()
                 return db
@@ -307,4 +366,5 @@ def _open(path: Path | str | None) -> sqlite3.Connection:
                 break
     db = sqlite3.connect(":memory:", check_same_thread=False)
     db.executescript(_SCHEMA)
+    db.execute("PRAGMA foreign_keys = ON")
     return db

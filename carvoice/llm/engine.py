@@ -24,6 +24,7 @@ from carvoice.llm.prompt import Message
 
 _PROMPT_BATCH = 256
 _STATES = 4  # warm states kept on disk: one for each model and system prompt of late
+_NOT_INSTALLED = "the local model needs llama-cpp-python: pip install 'carvoice[llm]'"
 _ANSWER_ROOM = 256  # tokens kept free for question and answer after the system prompt
 
 
@@ -88,27 +89,14 @@ class Engine:
 
     def __init__(self, settings: EngineSettings, system: str) -> None:
         started_s = time.monotonic()
-        if not settings.model_path.is_file():
-            raise ModelError(f"no model file {settings.model_path}")
         try:
             import llama_cpp
             from llama_cpp.llama_chat_format import Jinja2ChatFormatter
         except ImportError as error:
-            raise ModelError("the local model needs llama-cpp-python: pip install 'carvoice[llm]'") from error
+            raise ModelError(_NOT_INSTALLED) from error
         self._api = llama_cpp
         self._settings = settings
-        try:
-            self._llama: Any = llama_cpp.Llama(
-                str(settings.model_path),
-                n_ctx=settings.n_ctx,
-                n_threads=settings.n_threads,
-                n_threads_batch=settings.n_threads,
-                n_batch=_PROMPT_BATCH,
-                seed=settings.seed,
-                verbose=False,
-            )
-        except (ValueError, RuntimeError, OSError) as error:
-            raise ModelError(f"llama.cpp cannot load {settings.model_path}: {error}") from error
+        self._llama = _load(settings, seed=settings.seed, n_batch=_PROMPT_BATCH)
         template = self._llama.metadata.get("tokenizer.chat_template")
         if not template:
             raise ModelError(f"{settings.model_path} has no chat template; use an instruct model")
@@ -326,6 +314,74 @@ class Engine:
         self._llama.n_tokens = len(prefix)
         self._llama._requires_eval = True
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingReport:
+    """An embedding model once loaded: its name, milliseconds to load, length of its vectors, MB resident."""
+
+    model: str
+    load_ms: float
+    width: int
+    rss_mb: float
+
+
+class EmbeddingEngine:
+    """A loaded GGUF that turns a text into a vector.
+
+    Raises:
+        ModelError: no such file, not a GGUF that llama.cpp can run, or llama-cpp-python is not installed.
+    """
+
+    def __init__(self, settings: EngineSettings) -> None:
+        started_s = time.monotonic()
+        self._llama = _load(settings, embedding=True)
+        self._longest = settings.n_ctx
+        self.report = EmbeddingReport(
+            model=self._llama.metadata.get("general.name") or settings.model_path.stem,
+            load_ms=(time.monotonic() - started_s) * 1e3,
+            width=self._llama.n_embd(),
+            rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        )
+
+    def embed(self, text: str) -> list[float]:
+        """The vector of a text, of Euclidean length 1.
+
+        Raises:
+            ValueError: the text is too long, or the model gives a vector for each token.
+        """
+        count = len(self._llama.tokenize(text.encode("utf-8")))
+        if count > self._longest:
+            raise ValueError(f"{count} tokens are more than the {self._longest} that can be embedded")
+        vector: Any = self._llama.embed(text, normalize=True)
+        if not vector or isinstance(vector[0], list):
+            raise ValueError(f"{self.report.model} pools nothing: it is no model for sentence embeddings")
+        return [float(value) for value in vector]
+
+
+def _load(settings: EngineSettings, **options: Any) -> Any:
+    """Load a GGUF with llama.cpp.
+
+    Raises:
+        ModelError: see :class:`Engine`.
+    """
+    if not settings.model_path.is_file():
+        raise ModelError(f"no model file {settings.model_path}")
+    try:
+        import llama_cpp
+    except ImportError as error:
+        raise ModelError(_NOT_INSTALLED) from error
+    try:
+        return llama_cpp.Llama(
+            str(settings.model_path),
+            n_ctx=settings.n_ctx,
+            n_threads=settings.n_threads,
+            n_threads_batch=settings.n_threads,
+            verbose=False,
+            **options,
+        )
+    except (ValueError, RuntimeError, OSError) as error:
+        raise ModelError(f"llama.cpp cannot load {settings.model_path}: {error}") from error
 
 
 def _is_json(text: str) -> bool:

@@ -1,10 +1,11 @@
-"""The process that holds the local model: JSON lines in, JSON lines out.
+"""The process that holds a local model: JSON lines in, JSON lines out.
 
 It is a process of its own so that a crash of native code, or a stall, never takes the assistant down.
 
-In: ``{"op": "generate", "id", "messages", "max_tokens", "time_s", "call_schema"}`` and
-``{"op": "cancel", "id"}``; the end of the input ends the process. Out: one ``ready`` or ``failed``, then for
-each generation ``piece``s and one ``end`` or ``error``.
+In: ``{"op": "generate", "id", "messages", "max_tokens", "time_s", "call_schema"}``,
+``{"op": "embed", "id", "text"}`` and ``{"op": "cancel", "id"}``; the end of the input ends the process. Out:
+one ``ready`` or ``failed``, then for each generation ``piece``s and one ``end`` or ``error``, for each text
+one ``vector`` or ``error``. A worker started without a system prompt embeds, with one it generates.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from carvoice.errors import CarvoiceError
-from carvoice.llm.engine import Engine, EngineSettings, Generation
+from carvoice.llm.engine import EmbeddingEngine, Engine, EngineSettings, Generation
 
 _NICENESS = 5  # listening and driving come before talking
 
@@ -36,8 +37,9 @@ def main(arguments: list[str]) -> int:
         for name, value in start["settings"].items()
         if name in ("model_path", "state_folder") and value is not None
     }
+    settings = EngineSettings(**{**start["settings"], **paths})
     try:
-        engine = Engine(EngineSettings(**{**start["settings"], **paths}), start["system"])
+        engine = Engine(settings, start["system"]) if "system" in start else EmbeddingEngine(settings)
     except CarvoiceError as error:
         _send(out, event="failed", message=str(error))
         return 1
@@ -46,7 +48,10 @@ def main(arguments: list[str]) -> int:
     cancelled: set[int] = set()
     threading.Thread(target=_read, args=(sys.stdin, requests, cancelled), daemon=True).start()
     while (request := requests.get()) is not None:
-        _generate(engine, request, cancelled, out)
+        if isinstance(engine, Engine):
+            _generate(engine, request, cancelled, out)
+        else:
+            _embed(engine, request, out)
     return 0
 
 
@@ -81,6 +86,15 @@ def _generate(engine: Engine, request: dict[str, Any], cancelled: set[int], out:
         _send(out, event="end", id=number, **asdict(counts))
     finally:
         cancelled.discard(number)
+
+
+def _embed(engine: EmbeddingEngine, request: dict[str, Any], out: TextIO) -> None:
+    try:
+        vector = engine.embed(request["text"])
+    except (RuntimeError, ValueError) as error:
+        _send(out, event="error", id=request["id"], message=str(error))
+    else:
+        _send(out, event="vector", id=request["id"], vector=vector)
 
 
 def _send(out: TextIO, **message: Any) -> None:

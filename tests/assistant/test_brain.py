@@ -33,6 +33,21 @@ def test_none_installed_none_configured(models: Path) -> None:
     assert find_gguf(LlmConfig()) is None
 
 
+def test_a_remote_may_embed_only(models: Path) -> None:
+    talker = RemoteConfig(name="talker", base_url="http://127.0.0.1:9/v1", model="m")
+    embedder = RemoteConfig(name="embedder", base_url="http://127.0.0.1:9/v1", model="e")
+    answerer = build(LlmConfig(remotes=(embedder, talker), embedding_model="embedder"))
+    assert answerer.tiers == ("cache", "remote")
+    stream = answerer.answer("why is the sky blue")
+    list(stream)
+    assert [reason.split(":")[0] for reason in stream.record.fallbacks] == ["remote/talker", "remote"]
+    answerer.close()
+    alone = build(LlmConfig(remotes=(embedder,), embedding_model="embedder"))
+    assert alone.tiers == ()
+    with pytest.raises(ConfigError, match=r"llm\.embedding_model = 'nowhere'"):
+        build(LlmConfig(remotes=(talker,), embedding_model="nowhere"))
+
+
 def test_installed_models_are_found(models: Path) -> None:
     pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
     for name in ("big", "small"):

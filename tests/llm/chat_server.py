@@ -181,3 +181,26 @@ def hangs(*pieces: str, keep_alive: bool = True) -> Behaviour:
 def silent(handler: Handler, body: dict[str, Any]) -> None:
     """Takes the request and never answers it."""
     handler.server.hung_up.wait(10)
+
+
+def embeds(width: int = 4, delay_s: float = 0.0) -> Behaviour:
+    """Gives each text a vector made of its letters."""
+
+    def behave(handler: Handler, body: dict[str, Any]) -> None:
+        time.sleep(delay_s)
+        vector = [float(sum(ord(c) for c in body["input"][n::width])) for n in range(width)]
+        content = json.dumps(
+            {
+                "object": "list",
+                "data": [{"object": "embedding", "index": 0, "embedding": vector}],
+                "model": body["model"],
+                "usage": {"prompt_tokens": 3, "total_tokens": 3},
+            }
+        ).encode()
+        handler.send_response(200)
+        handler.send_header("content-type", "application/json")
+        handler.send_header("content-length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return behave

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from carvoice.errors import AnswerError
 from carvoice.llm import AnswerContext, Exchange, TieredAnswerer
 from carvoice.llm.cache import CacheTier, SemanticCache, is_timeless, likeness, meaning
 from carvoice.records import AnswerRecord
@@ -209,12 +210,74 @@ def test_as_a_tier_it_says_that_it_was_a_hit() -> None:
     assert TieredAnswerer([CacheTier(cache)]).answer("why is it blue now").record.outcome == "cancelled"
 
 
-def test_embeddings_widen_what_is_alike_but_not_over_numbers() -> None:
-    class Same:
-        def embed(self, text: str):
-            return np.array([1.0, 0.0], np.float32)
+class Directions:
+    """Gives each wording the direction that it is told; None is an embedder that is down."""
 
-    cache = SemanticCache(embedder=Same())
+    def __init__(self, name: str, **degrees: float | None) -> None:
+        self.name = name
+        self.degrees = {key.replace("_", " "): angle for key, angle in degrees.items()}
+        self.is_closed = False
+
+    def embed(self, text: str):
+        angle = self.degrees.get(text, 90.0)
+        if angle is None:
+            raise AnswerError("down")
+        return np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))], np.float32)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_embeddings_find_the_same_question_in_other_words_but_not_over_numbers_order_or_negation() -> None:
+    cache = SemanticCache(
+        embedder=Directions(
+            "d",
+            how_tall_is_mount_everest=0.0,
+            what_size_is_the_highest_peak_on_earth=10.0,  # cosine 0.985
+            how_big_is_the_tallest_of_all_mountains=10.0,
+            how_tall_is_number_7=0.0,
+            how_tall_is_mount_everest_not=0.0,
+            how_high_is_k_two=20.0,  # cosine 0.940
+        )
+    )
     cache.put("how tall is mount everest", "8849 metres.", "")
-    assert cache.look_up("how high is the mount everest") is not None
+    hit = cache.look_up("how big is the tallest of all mountains")
+    assert hit is not None
+    assert (hit.answer, round(hit.likeness, 3)) == ("8849 metres.", 0.985)
+    assert cache.look_up("what size is the highest peak on earth") is None  # another kind of question
     assert cache.look_up("how tall is number 7") is None
+    assert cache.look_up("how tall is mount everest not") is None
+    assert cache.look_up("how high is k two") is None
+
+
+def test_the_order_of_words_counts_with_embeddings_too() -> None:
+    cache = SemanticCache(
+        embedder=Directions("d", does_the_earth_orbit_the_sun=0, does_the_sun_orbit_the_earth=0)
+    )
+    cache.put("does the earth orbit the sun", "Yes.", "")
+    assert cache.look_up("does the sun orbit the earth") is None
+
+
+def test_without_a_vector_words_are_compared() -> None:
+    cache = SemanticCache(embedder=Directions("d", who_wrote_hamlet=None, do_you_know_who_wrote_hamlet=None))
+    cache.put("who wrote hamlet", "Shakespeare.", "")
+    assert cache.look_up("do you know who wrote hamlet") is not None
+
+
+def test_vectors_outlive_the_process_but_not_their_model(tmp_path: Path) -> None:
+    words = {"how_tall_is_mount_everest": 0.0, "how_big_is_the_tallest_of_all_mountains": 0.0}
+    other = "how big is the tallest of all mountains"
+    first = SemanticCache(tmp_path / "a.sqlite", embedder=Directions("one", **words))
+    first.put("how tall is mount everest", "8849 metres.", "")
+    first.close()
+    again = SemanticCache(tmp_path / "a.sqlite", embedder=Directions("one", **words))
+    assert again.look_up(other) is not None
+    again.close()
+    embedder = Directions("two", **words)
+    exchanged = SemanticCache(tmp_path / "a.sqlite", embedder=embedder)
+    assert exchanged.look_up(other) is None
+    assert exchanged.look_up("how tall is mount everest") is not None
+    exchanged.put("how tall is mount everest", "8850 metres.", "")
+    assert exchanged.look_up(other).answer == "8850 metres."
+    exchanged.close()
+    assert embedder.is_closed

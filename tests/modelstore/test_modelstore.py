@@ -333,7 +333,14 @@ def test_damage_is_found(tmp_path: Path) -> None:
 
 def test_the_shipped_registry_is_whole() -> None:
     offers = read_registry()
-    assert {offer.kind for offer in offers.values()} == {"gguf", "asr", "tts", "vad", "denoiser"}
+    assert {offer.kind for offer in offers.values()} == {
+        "gguf",
+        "embedding",
+        "asr",
+        "tts",
+        "vad",
+        "denoiser",
+    }
     for one in offers.values():
         assert one.url.startswith("https://")
         assert one.licence
