@@ -44,8 +44,8 @@ ASR    := CARVOICE_SHARED=$(SHARED) OMP_NUM_THREADS=1 PYTHONPATH=.:bench $(PY)
 
 asr-tables: $(VENV)/.dev ## the speech model's tables (hours of processor time; training/README.md)
 	$(ASR) bench/asr_cost.py --checkpoint $(RUN)/last.pt --prior $(RUN)/prior.npy
-	$(ASR) bench/asr_model.py --held-out $(W)/orders
-	$(ASR) bench/asr_peers.py
+	$(ASR) bench/asr_model.py --held-out $(W)/orders-test
+	$(ASR) bench/asr_peers.py --work $(W)/bench
 	$(ASR) bench/asr_digits.py $(SHARED)/speech
 	$(ASR) bench/asr_car.py $(W)/orders-test $(W)/bench
 	$(ASR) bench/asr_false_accepts.py $(W)/bench --audio $(W)/audio --speech $(SHARED)/speech

@@ -31,7 +31,7 @@ from training.evaluate import (  # noqa: E402
 )
 
 COFFEE_SNR_DB = (None, 24.0, 18.0, 12.0, 6.0, 0.0)
-CAR_SNR_DB = (None, 15.0, 10.0, 5.0, 0.0)
+CAR_SNR_DB = (None, 15.0, 10.0, 5.0, 0.0, -5.0)
 DIGIT_SNR_DB = (None, 12.0, 6.0)
 HOW = f"""
 Streaming in sherpa-onnx on one thread, 160 ms chunks, int8, decoded by the test's own grammar with
