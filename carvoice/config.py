@@ -121,6 +121,9 @@ class VehicleConfig(Section):
         None, description="PEM file of the authority that signed its certificate; none: no TLS."
     )
     broker_name: str = Field("", description="Name in that certificate, if it is not the host's.")
+    bus_log: Path | None = Field(
+        None, description="Log every frame here: candump .log, .asc, .blf or .mf4 by its name; none: no log."
+    )
     simulate: Literal["auto", "yes", "no"] = Field(
         "auto",
         description="Run the simulated car in this process; 'auto': on interface virtual, without broker.",

@@ -223,6 +223,9 @@ class Assistant:
             self.player.surroundings = speaking_gain(self._speed_kmh(), noise_db)
         if isinstance(event, TurnEnded):
             event = TurnEnded(with_stages(event.turn))
+            if self.vehicle.log is not None:
+                for actuation in event.turn.actuations:
+                    self.vehicle.log.mark(actuation.frames)
             if (typed := self._typed.get(event.turn.trace_id)) is not None:
                 typed.set_result(event.turn)
         self._on_event(event)

@@ -17,6 +17,7 @@ from carvoice.vehicle.bus import Bus
 from carvoice.vehicle.car import Car
 from carvoice.vehicle.gate import Gate
 from carvoice.vehicle.heartbeat import Heartbeat
+from carvoice.vehicle.logs import BusLog
 from carvoice.vehicle.performer import ActuatorSettings, Performer
 from carvoice.vehicle.planner import Actions, Planner
 from carvoice.vehicle.policy import Policy
@@ -33,7 +34,8 @@ _STAND_IN_CYCLE_S = 0.2  # how often the stand-in databroker's providers publish
 class Vehicle:
     """Everything on the car's side of the dialogue.
 
-    ``bus`` is None when the car is behind a databroker, ``set_value`` when it is not simulated here.
+    ``bus`` is None when the car is behind a databroker, ``set_value`` when it is not simulated here, ``log``
+    when the bus is not logged.
     """
 
     car: Car
@@ -44,6 +46,7 @@ class Vehicle:
     planner: Planner
     actions: Actions
     set_value: Callable[[str, Value], None] | None
+    log: BusLog | None = None
 
     def set_simulated(self, path: str, value: Value, timeout_s: float = 2.0) -> None:
         """Set a signal of the simulated car, and wait until its status has reached us.
@@ -86,7 +89,7 @@ def build_vehicle(config: VehicleConfig, stack: ExitStack) -> Vehicle:
 
     Raises:
         CarError: the car file, its DBC or its rules are wrong.
-        BusError: the bus cannot be opened, or the extra kuksa is missing.
+        BusError: the bus cannot be opened, its log not be written, or the extra kuksa is missing.
         ConfigError: the databroker's token cannot be read, or none is named.
     """
     car = Car.load(car_path(config))
@@ -101,6 +104,7 @@ def build_vehicle(config: VehicleConfig, stack: ExitStack) -> Vehicle:
         return _behind_broker(config, stack, car, state, gate, planner, actions, waits)
     bus = stack.enter_context(Bus.open(config.interface, config.channel, **config.options))
     bus.feed(state)
+    log = stack.enter_context(BusLog(config.bus_log, bus)) if config.bus_log is not None else None
     actuator = Actuator(bus, car, state, gate, settings=waits)
     stack.enter_context(Heartbeat(bus, car, gate))
     set_value = None
@@ -110,7 +114,7 @@ def build_vehicle(config: VehicleConfig, stack: ExitStack) -> Vehicle:
         simulated.start()
         stack.callback(simulated.stop)
         set_value = simulated.set
-    return Vehicle(car, bus, state, gate, actuator, planner, actions, set_value)
+    return Vehicle(car, bus, state, gate, actuator, planner, actions, set_value, log)
 
 
 def _behind_broker(

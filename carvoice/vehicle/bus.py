@@ -1,7 +1,14 @@
-"""A CAN bus and its receiving thread: any python-can interface, its frames fed into the car's state."""
+"""A CAN bus and its receiving thread: any python-can interface, its frames fed into the car's state.
+
+An interface that fails (pulled out, taken down) is closed and opened again, with growing pauses. Meanwhile
+every frame is refused at once; nothing is kept for later. Coming back from bus-off is the interface's own
+affair (socketcan: ``ip link set can0 type can restart-ms 100``); its drivers drop what was queued.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import threading
 from collections.abc import Callable
@@ -16,9 +23,12 @@ from carvoice.vehicle.state import CarState
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.1  # how long the receiving thread sleeps in the driver before it looks whether to stop
-RETRY_S = 1.0  # how long it waits before it tries an interface again that has failed
+RETRY_S = 0.1  # first pause before an interface that has failed is tried again, doubled each time
+MAX_RETRY_S = 5.0
+_OPEN_ERRORS = (can.CanError, OSError, ValueError, TypeError, ImportError)
 
 Listener = Callable[[can.Message], None]
+Opener = Callable[[], tuple[can.BusABC, bool]]
 
 
 class Bus:
@@ -33,11 +43,19 @@ class Bus:
         listeners: called with every frame, from the receiving thread.
         error_frames: how many error frames came.
         failures: how often receiving failed (interface down or unplugged).
+        reopened: how often the interface was opened again after that.
+
+    Args:
+        raw: the python-can bus.
+        confirms_tx: see above.
+        reopen: opens the interface again; None where only its owner can.
     """
 
-    def __init__(self, raw: can.BusABC, confirms_tx: bool = False) -> None:
+    def __init__(self, raw: can.BusABC, confirms_tx: bool = False, reopen: Opener | None = None) -> None:
         self.raw = raw
         self.confirms_tx = confirms_tx
+        self.reopened = 0
+        self._reopen = reopen
         self.listeners: list[Listener] = []
         self.error_frames = 0
         self.failures = 0
@@ -59,19 +77,22 @@ class Bus:
         if channel is not None:
             options["channel"] = channel
         where = f"{interface}:{channel}" if channel is not None else interface
-        try:
+
+        def connect() -> tuple[can.BusABC, bool]:
             try:
-                raw = can.Bus(interface=interface, receive_own_messages=True, **options)
-                return cls(raw, confirms_tx=True)
+                return can.Bus(interface=interface, receive_own_messages=True, **options), True
             except can.CanInterfaceNotImplementedError:
                 if interface not in can.VALID_INTERFACES:
                     raise
                 # the interface is there but cannot report our own frames
-                return cls(can.Bus(interface=interface, **options))
+                return can.Bus(interface=interface, **options), False
+
+        try:
+            return cls(*connect(), reopen=connect)
         except can.CanInterfaceNotImplementedError as error:
             known = ", ".join(sorted(can.VALID_INTERFACES))
             raise BusError(f"CAN interface {where}: {error}; known interfaces: {known}") from error
-        except (can.CanError, OSError, ValueError, TypeError, ImportError) as error:
+        except _OPEN_ERRORS as error:
             raise BusError(
                 f"cannot open CAN bus {where}: {error}. Is the interface there and not in use, and up "
                 f"(ip link set {channel or 'can0'} up type can bitrate 500000)?"
@@ -138,14 +159,31 @@ class Bus:
             try:
                 message = self.raw.recv(timeout=POLL_S)
             except (can.CanError, OSError) as error:
-                # unplugged, or the interface went down: it may come back
                 self.failures += 1
-                if self.failures == 1:
-                    logger.warning("CAN bus %s: %s", self.raw.channel_info, error)
-                self._stop.wait(RETRY_S)
+                self._recover(error)
                 continue
             if message is not None:
                 self._deliver(message)
+
+    def _recover(self, error: Exception) -> None:
+        """The interface failed: unplugged, or taken down. Wait until it is back."""
+        pause_s = RETRY_S
+        if self._reopen is None:
+            self._stop.wait(pause_s)
+            return
+        failed, self.raw = self.raw, _Gone(str(self.raw.channel_info))
+        logger.warning("CAN bus %s failed: %s", failed.channel_info, error)
+        with contextlib.suppress(*_OPEN_ERRORS):
+            failed.shutdown()
+        while not self._stop.wait(pause_s):
+            try:
+                self.raw, self.confirms_tx = self._reopen()
+            except _OPEN_ERRORS:
+                pause_s = min(2 * pause_s, MAX_RETRY_S)
+                continue
+            self.reopened += 1
+            logger.warning("CAN bus %s is back", self.raw.channel_info)
+            return
 
     def __enter__(self) -> Bus:
         self.start()
@@ -155,3 +193,17 @@ class Bus:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Gone(can.BusABC):
+    """Stands in for an interface that has failed: takes nothing, and so keeps nothing for later."""
+
+    def __init__(self, channel_info: str) -> None:
+        self._is_shutdown = True  # there is nothing to close
+        self.channel_info = channel_info
+
+    def send(self, msg: can.Message, timeout: float | None = None) -> None:
+        raise can.CanOperationError("the interface is gone", errno.ENODEV)
+
+    def _recv_internal(self, timeout: float | None) -> tuple[can.Message | None, bool]:
+        return None, False

@@ -1,12 +1,14 @@
 """Bus logs: written while driving, searched by turn, replayed into a car state.
 
 The format follows the file name, as python-can knows them: ``.log`` (candump, for can-utils' ``canplayer``),
-``.asc``, ``.blf``, ``.csv``, ``.trc``, ``.mf4`` (needs asammdf), and ``.gz`` behind any text format.
+``.asc``, ``.blf``, ``.csv``, ``.trc``, ``.mf4`` (extra mf4), and ``.gz`` behind any text format.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,11 +22,15 @@ from carvoice.vehicle.bus import Bus
 from carvoice.vehicle.car import Car
 from carvoice.vehicle.state import CarState
 
+logger = logging.getLogger(__name__)
+
 INDEX_SUFFIX = ".turns.jsonl"
 
 
 class BusLog:
     """Writes every frame of a bus to a file, and beside it which frames belong to which turn.
+
+    A log that can no longer be written (the disk is full) ends with a warning; the bus goes on.
 
     Args:
         path: log file; the index is ``<path>.turns.jsonl``.
@@ -39,6 +45,8 @@ class BusLog:
         self.path = Path(path)
         self._bus = bus
         self._channel = channel
+        self._lock = threading.Lock()
+        self._is_open = True
         try:
             self._writer = can.Logger(str(self.path))
             self._index = Path(f"{self.path}{INDEX_SUFFIX}").open("w", encoding="utf-8")  # noqa: SIM115
@@ -48,7 +56,14 @@ class BusLog:
 
     def _take(self, message: can.Message) -> None:
         message.channel = self._channel
-        self._writer.on_message_received(message)
+        with self._lock:
+            if not self._is_open:
+                return  # it came while the log was being closed
+            try:
+                self._writer.on_message_received(message)
+            except (OSError, ValueError) as error:
+                self._is_open = False
+                logger.warning("%s: the bus log ends here: %s", self.path, error)
 
     def mark(self, frames: Iterable[FrameRecord]) -> None:
         """Note the frames of a turn (``Actuation.frames``) in the index."""
@@ -70,10 +85,16 @@ class BusLog:
 
     def close(self) -> None:
         """Stop logging and finish the file."""
-        if self._take in self._bus.listeners:
-            self._bus.listeners.remove(self._take)
-            self._writer.stop()
+        if self._take not in self._bus.listeners:
+            return
+        self._bus.listeners.remove(self._take)
+        with self._lock:
+            self._is_open = False
             self._index.close()
+            try:
+                self._writer.stop()
+            except (OSError, ValueError) as error:
+                logger.warning("%s: the bus log is not whole: %s", self.path, error)
 
     def __enter__(self) -> BusLog:
         return self

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 
 import can
 import pytest
 from conftest import setting
 
 from carvoice.errors import BusError
+from carvoice.records import Evidence
 from carvoice.vehicle.logs import BusLog, Replay, frames_of_turn, read_log
 
 TEMP = "Vehicle.Cabin.HVAC.Station.Row1.Driver.Temperature"
@@ -44,6 +47,62 @@ def test_every_format_comes_back_and_drives_the_state(rig, car, tmp_path, suffix
     replay.run()
     assert replay.state.get(SPEED).value == 30.0
     assert replay.state.get(TEMP).value == 23.0
+
+
+def frames_of(messages) -> list[tuple]:
+    return [(m.arbitration_id, m.is_extended_id, bytes(m.data), m.is_rx) for m in messages]
+
+
+def test_mf4_comes_back_and_drives_the_state(rig, car, tmp_path):
+    pytest.importorskip("asammdf", reason="the extra mf4 is not installed")
+    drive(rig, tmp_path / "drive.mf4")
+    messages = list(read_log(tmp_path / "drive.mf4"))
+    request = car.messages["HU_ClimateReq"]
+    (sent,) = (m for m in messages if m.arbitration_id == request.arbitration_id)
+    assert request.decode(bytes(sent.data))["HU_TempSetDrvReq"] == 23.0
+    assert any(m.is_extended_id for m in messages)
+    replay = Replay(tmp_path / "drive.mf4", car)
+    replay.run()
+    assert (replay.state.get(SPEED).value, replay.state.get(TEMP).value) == (30.0, 23.0)
+
+
+def run(tool: str, *arguments: object) -> str:
+    """A program of can-utils."""
+    if shutil.which(tool) is None:
+        pytest.skip(f"can-utils ({tool}) is not installed")
+    done = subprocess.run(
+        [tool, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
+    )
+    if "Address family not supported" in done.stderr:
+        pytest.skip(f"{tool} needs SocketCAN, which this kernel does not have")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_can_utils_read_our_candump_log(rig, tmp_path):
+    drive(rig, tmp_path / "drive.log")
+    ours = list(read_log(tmp_path / "drive.log"))
+    (tmp_path / "theirs.asc").write_text(run("log2asc", "-I", tmp_path / "drive.log", "can0"))
+    theirs = list(read_log(tmp_path / "theirs.asc"))
+    assert frames_of(theirs) == frames_of(ours)
+    assert [m.timestamp - theirs[0].timestamp for m in theirs] == pytest.approx(
+        [m.timestamp - ours[0].timestamp for m in ours], abs=2e-6
+    )
+
+
+def test_can_utils_read_our_asc_log(rig, tmp_path):
+    drive(rig, tmp_path / "drive.asc")
+    (tmp_path / "theirs.log").write_text(run("asc2log", "-I", tmp_path / "drive.asc"))
+    classic = [m for m in read_log(tmp_path / "drive.asc") if not m.is_fd]
+    theirs = [m for m in read_log(tmp_path / "theirs.log") if not m.is_fd]
+    assert len(classic) > 50
+    assert frames_of(theirs) == frames_of(classic)
+
+
+def test_canplayer_replays_our_candump_log(rig, tmp_path):
+    drive(rig, tmp_path / "drive.log")
+    (tmp_path / "played.log").write_text(run("canplayer", "-t", "-I", tmp_path / "drive.log", "stdout=can0"))
+    assert frames_of(read_log(tmp_path / "played.log")) == frames_of(read_log(tmp_path / "drive.log"))
 
 
 def test_candump_lines_are_those_of_can_utils(rig, tmp_path):
@@ -103,6 +162,27 @@ def test_errors(rig, car, tmp_path):
     (tmp_path / "bad.log.turns.jsonl").write_text('{"trace_id": "x"}\n')
     with pytest.raises(BusError, match=r"bad\.log\.turns\.jsonl:1: damaged entry"):
         frames_of_turn(tmp_path / "bad.log", "x")
+
+
+def test_a_full_disk_ends_the_log_and_not_the_bus(rig, tmp_path, monkeypatch, caplog):
+    log = BusLog(tmp_path / "drive.log", rig.ours)
+
+    def full(message):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(log._writer, "on_message_received", full)
+    assert rig.actuator.perform(setting(TEMP, 23.0)).evidence is Evidence.ACTUATED
+    log.close()
+    assert caplog.text.count("the bus log ends here: [Errno 28] No space left on device") == 1
+
+
+def test_a_frame_that_comes_while_the_log_is_closed_is_left_out(rig, tmp_path):
+    log = BusLog(tmp_path / "drive.log", rig.ours)
+    take = rig.ours.listeners[-1]
+    log.close()
+    log.close()
+    take(can.Message(arbitration_id=1))
+    assert list(read_log(tmp_path / "drive.log")) == []
 
 
 def test_error_frames_and_remote_frames_change_nothing(car, tmp_path):
