@@ -160,6 +160,7 @@ class TtsConfig(Section):
     """Speech synthesis."""
 
     voice: str = Field("espeak", description="'espeak', 'none', or folder of a sherpa-onnx voice.")
+    speaker: int = Field(0, ge=0, description="Speaker of a sherpa-onnx voice that has several.")
     volume: float = Field(0.8, ge=0, le=1, description="Loudness of replies.")
     rate_wpm: int = Field(170, ge=80, le=400, description="Words per minute (espeak).")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import ExitStack
@@ -40,12 +40,12 @@ from carvoice.dialogue.events import (
     State,
     TurnEnded,
 )
-from carvoice.errors import CarvoiceError
+from carvoice.errors import CarvoiceError, VoiceError
 from carvoice.llm import Answerer
 from carvoice.records import Hypothesis, Turn, Zone
 from carvoice.resources import data_path
 from carvoice.trace import Clock
-from carvoice.tts import CachedVoice, Player, Sink, speaking_gain
+from carvoice.tts import CachedVoice, Player, Sink, speaking_gain, speech_pieces
 
 _TYPED_TURN_TIMEOUT_S = 60.0
 _SPEED = "Vehicle.Speed"
@@ -100,13 +100,14 @@ class Assistant:
                 rooms.grammar_folder(config.language) if config.language.shipped else None,
             )
             stack.callback(self.answerer.close)
-            voice = rooms.build_voice(config.tts) if aloud else None
+            voice = rooms.build_voice(config.tts, config.language.code) if aloud else None
             self.player: Player | None = None
             if voice is not None:
                 cached = CachedVoice(voice)
                 self.player = Player(cached, loudspeaker)
                 self.player.volume = config.tts.volume
                 stack.callback(self.player.close)
+                stack.callback(_warmed(cached, replies.fixed()).set)
             vehicle = self.vehicle
             self.dialogue = Dialogue(
                 understander=self.ears.understander,
@@ -234,3 +235,20 @@ class Assistant:
         """0 when the car does not tell."""
         known = self.vehicle.state.get(_SPEED) if _SPEED in self.vehicle.car.nodes else None
         return known.value if known is not None and isinstance(known.value, (int, float)) else 0.0
+
+
+def _warmed(voice: CachedVoice, texts: Sequence[str]) -> threading.Event:
+    """Make the sound of what is said often, in the background; the event ends it."""
+    stopped = threading.Event()
+
+    def warm() -> None:
+        for piece in (piece for text in texts for piece in speech_pieces(text)):
+            if stopped.is_set():
+                return
+            try:
+                voice.warm([piece])
+            except VoiceError:  # told when it is to be said
+                return
+
+    threading.Thread(target=warm, name="warm-up", daemon=True).start()
+    return stopped

@@ -16,7 +16,7 @@ from carvoice.grammar import Automaton, build_acceptor, compile_grammar, load_gr
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.nlu import Understander, UnderstanderSettings
 from carvoice.resources import data_path
-from carvoice.tts import EspeakVoice, SherpaVoice, Voice
+from carvoice.tts import EspeakVoice, SherpaVoice, Voice, speller
 
 _STILL_SPEECH = 0.2  # noise alone stays near 0; the weak end of a word in noise does not reach a half
 
@@ -149,14 +149,21 @@ def build_front_end(config: AudioConfig) -> FrontEnd:
     )
 
 
-def build_voice(config: TtsConfig) -> Voice | None:
+def build_voice(config: TtsConfig, language: str = "en") -> Voice | None:
     """The voice of the replies; None when it is switched off.
 
+    Args:
+        config: which voice.
+        language: of the replies, ISO 639-1.
+
     Raises:
-        VoiceError: the voice's folder is missing or not a sherpa-onnx voice.
+        VoiceError: espeak-ng does not speak the language.
+        ModelError: the voice's folder is missing or not a sherpa-onnx voice.
     """
     if config.voice == "none":
         return None
+    spell = speller(language if data_path("speech", f"{language}.yaml").is_file() else "en")
+    espeak_voice = "en-us" if language == "en" else language
     if config.voice == "espeak":
-        return EspeakVoice(rate_wpm=config.rate_wpm)
-    return SherpaVoice(Path(config.voice))
+        return EspeakVoice(espeak_voice, rate_wpm=config.rate_wpm, spell=spell)
+    return SherpaVoice(Path(config.voice), config.speaker, spell=spell)

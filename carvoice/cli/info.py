@@ -147,7 +147,7 @@ def _broker(settings: Config) -> str:
 def _voice(settings: Config) -> str:
     from carvoice.assistant.rooms import build_voice
 
-    voice = build_voice(settings.tts)
+    voice = build_voice(settings.tts, settings.language.code)
     if voice is None:
         return "none wanted"
     samples = sum(len(piece) for piece in voice.synthesize("hello"))

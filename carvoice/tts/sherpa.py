@@ -25,6 +25,7 @@ from carvoice.tts.normalize import Speller, speller
 
 _CLAUSE = re.compile(r"[^,;:.!?…]+[,;:.!?…]*")
 _SENTENCE_END = ".!?"
+_METADATA = 65_536  # bytes at the end of an ONNX file that hold it
 
 
 class SherpaVoice:
@@ -176,7 +177,7 @@ def _describe(folder: Path, threads: int) -> Any:
     tokens_and_words: dict[str, Any] = {"tokens": str(tokens), "lexicon": lexicon}
     voices = folder / "voices.bin"
     if voices.is_file():
-        if "kitten" in folder.name.lower():
+        if _is_kitten(Path(model)):
             kitten = sherpa_onnx.OfflineTtsKittenModelConfig(
                 model=model, voices=str(voices), **tokens_and_words
             )
@@ -190,3 +191,12 @@ def _describe(folder: Path, threads: int) -> Any:
         return sherpa_onnx.OfflineTtsModelConfig(matcha=matcha, num_threads=threads)
     vits = sherpa_onnx.OfflineTtsVitsModelConfig(model=model, **tokens_and_words)
     return sherpa_onnx.OfflineTtsModelConfig(vits=vits, num_threads=threads)
+
+
+def _is_kitten(model: Path) -> bool:
+    """Whether a model with a voices.bin is Kitten, not Kokoro: it says so in the metadata at its end."""
+    if "kitten" in model.parent.name.lower():
+        return True
+    with model.open("rb") as file:
+        file.seek(max(0, model.stat().st_size - _METADATA))
+        return b"kitten" in file.read().lower()

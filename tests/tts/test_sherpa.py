@@ -8,7 +8,7 @@ import pytest
 
 from carvoice.errors import ModelError
 from carvoice.tts import SherpaVoice
-from carvoice.tts.sherpa import phonemes
+from carvoice.tts.sherpa import _describe, phonemes
 
 onnx = pytest.importorskip("onnx", reason="the tiny voice is written with onnx")
 
@@ -109,3 +109,54 @@ def test_a_broken_model_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"not a model")
     with pytest.raises(ModelError, match=str(tmp_path)):
         SherpaVoice(tmp_path)
+
+
+LEXICONS = ("lexicon-gb-en.txt", "lexicon-us-en.txt")
+KINDS = {
+    "vits": (("en_US-amy-low.onnx", "tokens.txt"), {"model": "en_US-amy-low.onnx"}),
+    "kokoro": (
+        (
+            "model.onnx",
+            "model.int8.onnx",
+            "voices.bin",
+            "tokens.txt",
+            "lexicon-us-en.txt",
+            "lexicon-gb-en.txt",
+        ),
+        {"model": "model.int8.onnx", "voices": "voices.bin"},
+    ),
+    "kitten": (("model.fp16.onnx", "voices.bin", "tokens.txt"), {"voices": "voices.bin"}),
+    "matcha": (
+        ("model-steps-3.onnx", "vocos-22khz-univ.onnx", "tokens.txt"),
+        {"acoustic_model": "model-steps-3.onnx", "vocoder": "vocos-22khz-univ.onnx"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_voice_is_told_by_its_files_and_accepted_by_sherpa(kind: str, tmp_path: Path) -> None:
+    import sherpa_onnx
+
+    names, expected = KINDS[kind]
+    for name in names:
+        (tmp_path / name).write_bytes(b"onnx")
+    if kind == "kitten":
+        (tmp_path / "model.fp16.onnx").write_bytes(b"graph" + b"model_type" + b"kitten-tts")
+    model = _describe(tmp_path, threads=2)
+    for attribute, name in expected.items():
+        assert Path(getattr(getattr(model, kind), attribute)).name == name
+    assert getattr(model, kind).tokens == str(tmp_path / "tokens.txt")
+    for other in KINDS.keys() - {kind}:
+        empty = getattr(model, other)
+        assert not (empty.acoustic_model if other == "matcha" else empty.model)
+    if kind == "kokoro":
+        assert tuple(Path(path).name for path in model.kokoro.lexicon.split(",")) == LEXICONS
+    assert sherpa_onnx.OfflineTtsConfig(model=model).validate()
+
+
+@pytest.mark.parametrize("missing", ["tokens.txt", "voice.onnx"])
+def test_what_a_folder_lacks_is_named(missing: str, tmp_path: Path) -> None:
+    for name in {"tokens.txt", "voice.onnx"} - {missing}:
+        (tmp_path / name).touch()
+    with pytest.raises(ModelError, match=r"tokens\.txt" if missing == "tokens.txt" else "a model"):
+        _describe(tmp_path, threads=1)
