@@ -26,7 +26,7 @@ from carvoice.asr.acoustic import AcousticModel
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
 from carvoice.asr.models import Model, load_model
 from carvoice.audio.devices import read_wav
-from carvoice.grammar import compile_grammar, load_grammar
+from carvoice.grammar import build_acceptor, compile_grammar, load_grammar
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray
 from carvoice.resources import data_path
 from training.export import export, write_description
@@ -44,12 +44,12 @@ def rss_mb():
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 import carvoice.asr.grammar_recognizer as room
 from carvoice.asr.models import load_model
-from carvoice.grammar import compile_grammar, load_grammar
+from carvoice.grammar import build_acceptor, compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.resources import data_path
 imported_mb = rss_mb()
 automaton = compile_grammar(load_grammar(data_path("grammars", "en")))
-acceptor, lexicon = automaton.acceptor(), Lexicon.load()
+acceptor, lexicon = build_acceptor(automaton), Lexicon.load()
 before_mb, began = rss_mb(), time.process_time()
 recognizer = room.GrammarRecognizer(acceptor, load_model(Path(sys.argv[1])), lexicon, cache=Path(sys.argv[2]))
 stream = recognizer.create_stream()
@@ -162,7 +162,7 @@ def main() -> None:
             shutil.copy(args.model / "tuning.toml", longer)
             models[320] = longer
         first, again = loading(args.model, folder / "cache"), loading(args.model, folder / "cache")
-        acceptor = compile_grammar(load_grammar(data_path("grammars", "en"))).acceptor()
+        acceptor = build_acceptor(compile_grammar(load_grammar(data_path("grammars", "en"))))
         rows = []
         for chunk_ms, path in models.items():
             model = load_model(path)

@@ -19,7 +19,7 @@ import soundfile
 
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
 from carvoice.asr.models import load_model
-from carvoice.grammar import compile_grammar, load_grammar
+from carvoice.grammar import build_acceptor, compile_grammar, load_grammar
 from carvoice.records import FloatArray
 from training.evaluate import digit_grammar, digit_recordings, in_cabin
 from training.numerals import ONES
@@ -65,7 +65,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         grammar = load_grammar(digit_grammar(Path(folder)))
-        acceptor = compile_grammar(grammar).acceptor()
+        acceptor = build_acceptor(compile_grammar(grammar))
         recognizer = GrammarRecognizer(acceptor, load_model(args.model), cache=Path(folder))
     digits = [(item.text, item.samples) for item in digit_recordings(args.speech / "digits-dev")][
         :: args.every

@@ -5,8 +5,8 @@
 Needs the measuring material (CARVOICE_SHARED or ../shared): 123 orders and a 3.3 M parameter streaming
 zipformer. PocketSphinx (pip install pocketsphinx) brings its own English model and decodes with the same
 grammar, given to it as a finite-state grammar with pronunciations of our lexicon, over the better of two
-floors of hiss. Whoever is not installed
-is named as absent. Nothing is tuned on these recordings. Writes ``bench/results/asr-peers.md``.
+floors of hiss. Whoever is not installed is named as absent. Nothing else is tuned on these recordings. Writes
+``bench/results/asr-peers.md``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import sherpa_onnx
 
-from carvoice.grammar import Automaton, compile_grammar, load_grammar
+from carvoice.grammar import Automaton, build_acceptor, compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.nlu import Understander, UnderstanderSettings
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray
@@ -78,7 +78,7 @@ def pocketsphinx(automaton: Automaton, lexicon: Lexicon) -> Engine:
     """PocketSphinx 5 with its own acoustic model, decoding the grammar."""
     from pocketsphinx import Decoder
 
-    acceptor = automaton.acceptor()
+    acceptor = build_acceptor(automaton)
     final = acceptor.n_states
     lines = ["FSG_BEGIN <coffee>", f"NUM_STATES {final + 1}", f"START_STATE {acceptor.start}"]
     lines.append(f"FINAL_STATE {final}")
