@@ -15,6 +15,8 @@ from carvoice.service.jsonlines import to_json
 
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON lines for machines.")]
 
+_MODEL_LOADS_S = 60.0
+
 
 @app.command()
 def say(
@@ -42,6 +44,7 @@ def say(
         assistant = stack.enter_context(Assistant(settings, aloud=False))
         observe.attach(assistant)
         assistant.vehicle.wait_until_known()
+        assistant.answerer.wait_ready(_MODEL_LOADS_S)
         for path, value in signals(car or []):
             assistant.vehicle.set_simulated(path, value)
         for sentence in sentences:

@@ -37,6 +37,7 @@ class AnswerRun:
         self.answer_id = answer_id
         self.question = question
         self.sentences: list[str] = []
+        self.record = AnswerRecord(outcome="cancelled")  # so far
         self._answerer = answerer
         self._context = context
         self._post = post
@@ -57,6 +58,7 @@ class AnswerRun:
         try:
             stream = self._answerer.answer(self.question, self._context, self._stop)
             for sentence in stream:
+                self.record = stream.record
                 if self._stop.is_set():
                     break
                 self._post(AnswerPart(self.answer_id, sentence))
@@ -140,9 +142,11 @@ class Questions:
         outcome = "answered" if self._run.sentences else "failed"
         return AnswerEnded(self._run.answer_id, AnswerRecord(outcome))
 
-    def cancel(self) -> None:
-        """The answer is not wanted any more."""
-        if self._run is not None:
-            self._run.cancel()
-        self._run = None
+    def cancel(self) -> AnswerRecord | None:
+        """The answer is not wanted any more; returns how it came about so far, None if there was none."""
+        run, self._run = self._run, None
         self._deadlines.drop("answer", "thinking")
+        if run is None:
+            return None
+        run.cancel()
+        return run.record

@@ -433,7 +433,9 @@ class Dialogue:
         self._end_turn(interrupted=True)
 
     def _silence(self) -> None:
-        self._questions.cancel()
+        broken_off = self._questions.cancel()
+        if broken_off is not None and self._turn is not None:
+            self._turn.answered(broken_off)
         self._speech.stop()
 
     def _cancel_all(self) -> None:
@@ -461,7 +463,7 @@ class Dialogue:
 
     def _ask(self, question: str) -> None:
         if self._turn is not None:
-            self._turn.tier = "llm"
+            self._turn.asked()
         self._questions.ask(question, AnswerContext(self._car_facts(), self._memory.exchanges))
 
     def _say_part(self, reply: Reply) -> None:
@@ -495,7 +497,7 @@ class Dialogue:
             return
         text = " ".join(answer.sentences)
         if self._turn is not None:
-            self._turn.answer, self._turn.tier = end.record, end.record.tier
+            self._turn.answered(end.record)
         if end.record.outcome == "answered" and text:
             self._memory.answered(answer.question, text)
         closing = self._closing(end.proposals, bool(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from carvoice.dialogue.events import Heard
 from carvoice.dialogue.response import SILENCE, Response
@@ -35,6 +36,7 @@ class TurnDraft:
         self.has_acted = False  # something was asked of the car
         self._clock = clock
         self._replied_s: float | None = None
+        self._asked_s = clock()
 
     def take(self, response: Response) -> None:
         """Keep what a response did; its reply is added to what was said before in this turn."""
@@ -51,6 +53,21 @@ class TurnDraft:
             self.reply = Reply(text, reply.kind, reply.evidence, reply.expects)
         elif reply.text or not self.reply.text:
             self.reply = reply
+
+    def asked(self) -> None:
+        """An open question goes to the answerer."""
+        self.tier = "llm"
+        self._asked_s = self._clock()
+
+    def answered(self, record: AnswerRecord) -> None:
+        """How the answer came about, also of one that was broken off: the spans "ttft" and "answer"."""
+        self.answer, self.tier = record, record.tier or self.tier
+        if record.ttft_ms is not None:
+            self.trace.add("ttft", self._asked_s, record.ttft_ms)
+        if record.total_ms:
+            self.trace.add("answer", self._asked_s, record.total_ms)
+        if record.outcome == "failed" and self.reply.kind == "answer":
+            self.reply = replace(self.reply, kind="failed")  # what was said was that there is none
 
     def playback_began(self) -> None:
         """The first sample of the reply plays: the span "speech" ends."""

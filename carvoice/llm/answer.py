@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from carvoice.records import AnswerRecord, Interpretation
 
@@ -92,6 +92,10 @@ class Answerer(Protocol):
         """Begin an answer; returns at once, the work is done while the stream is iterated."""
         ...
 
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Wait until every tier can answer; False if one could not in time."""
+        ...
+
     def close(self) -> None:
         """Free processes and connections."""
         ...
@@ -138,4 +142,13 @@ class Tier(Protocol):
 
     def close(self) -> None:
         """Free processes and connections."""
+        ...
+
+
+@runtime_checkable
+class Loading(Protocol):
+    """A tier that takes a while before it can answer."""
+
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Wait until it can; False if it could not in time."""
         ...

@@ -57,6 +57,7 @@ class WorkerProcess:
         self._back_off_s = _FIRST_BACK_OFF_S
         self._restart_timer: threading.Timer | None = None
         self._closed = False
+        self._is_hopeless = False  # the file or the installation is at fault
         self.failure = ""
         self.restarts = 0
         self.report: dict[str, Any] = {}
@@ -73,8 +74,11 @@ class WorkerProcess:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def wait_ready(self, timeout_s: float) -> bool:
-        """Wait until the model is loaded, also through restarts."""
-        return self._ready.wait(timeout_s)
+        """Wait until the model is loaded, also through restarts; not for one that cannot be loaded."""
+        until_s = self._clock() + timeout_s
+        while not self._ready.wait(POLL_S) and not self._is_hopeless and self._clock() < until_s:
+            pass
+        return self._ready.is_set()
 
     def is_usable(self, timeout_s: float, cancel: Cancel) -> bool:
         """Whether the model is loaded; a load under way is waited for, a failure or ``cancel`` is not."""
@@ -131,7 +135,7 @@ class WorkerProcess:
         try:
             _check(self._settings)
         except ModelError as error:
-            self.failure = str(error)
+            self.failure, self._is_hopeless = str(error), True
             _log.error("%s", error)
             return
         settings = {
@@ -170,8 +174,8 @@ class WorkerProcess:
                 self.report = {name: value for name, value in event.items() if name != "event"}
                 self._ready.set()
             elif event["event"] == "failed":
-                # The file or the installation is at fault; starting again would not help.
-                self.failure = event["message"]
+                # Starting again would not help.
+                self.failure, self._is_hopeless = event["message"], True
                 _log.error("local model: %s", self.failure)
                 return
             else:

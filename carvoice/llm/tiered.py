@@ -13,7 +13,7 @@ from dataclasses import replace
 from threading import Event
 
 from carvoice.errors import AnswerError
-from carvoice.llm.answer import AnswerContext, Cancel, Draft, IntentTool, Tier
+from carvoice.llm.answer import AnswerContext, Cancel, Draft, IntentTool, Loading, Tier
 from carvoice.llm.sentences import whole_sentences
 from carvoice.llm.timeless import is_timeless
 from carvoice.records import AnswerRecord, Interpretation
@@ -80,6 +80,11 @@ class TieredAnswerer:
             # What does not depend on the car is answered without it: shorter, and fit to be kept.
             context = replace(context, car_state={})
         return TieredStream(self, question, context, cancel or Event())
+
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Wait until the local model, if there is one, is loaded; False if that took too long."""
+        loading = [tier for tier in self._tiers if isinstance(tier, Loading)]
+        return all(tier.wait_ready(timeout_s) for tier in loading)
 
     def close(self) -> None:
         """Close every tier."""

@@ -73,7 +73,8 @@ class TurnTelemetry:
             child.end(_ns(span.start_s + span.duration_ms / 1e3 + offset_s))
             self._stages.record(span.duration_ms / 1e3, {"carvoice.stage": span.name})
         if turn.answer is not None:
-            self._export_answer(turn, inside, end_s + offset_s)
+            ends_s = [s.start_s + s.duration_ms / 1e3 for s in turn.spans if s.name == "answer"] or [end_s]
+            self._export_answer(turn, inside, ends_s[0] + offset_s)
         if turn.reply is not None and turn.reply.kind == "failed":
             root.set_status(Status(StatusCode.ERROR, turn.reply.kind))
         root.end(_ns(end_s + offset_s))

@@ -4,6 +4,7 @@ import pytest
 
 from carvoice.dialogue import Activated, Interrupted, PlaybackEnded, SpeechBegan, SpeechEnded, State
 from carvoice.dialogue.events import Notice, PartFailed, SpeechSuspected
+from carvoice.records import AnswerRecord
 
 
 def start_reply(scene, text: str = "help") -> None:
@@ -181,13 +182,20 @@ def test_barge_in_cancels_generation(scene) -> None:
     from carvoice.dialogue.events import AnswerPart
 
     scene.post(AnswerPart(run.answer_id, "The first sentence of many."))
+    run.record = AnswerRecord("cancelled", "local", "tiny", ttft_ms=300.0, total_ms=400.0, tokens=6)
     scene.wait(0.5)
     scene.hear("open the driver window")
     assert run._stop.is_set()
     texts = len(scene.speaker.texts)
     scene.post(AnswerPart(run.answer_id, "More of it."))
     assert len(scene.speaker.texts) == texts
-    assert scene.turns[0].interrupted
+    turn = scene.turns[0]
+    assert turn.interrupted
+    assert (turn.tier, turn.answer) == ("local", run.record)  # what there was of it is logged
+    assert {span.name: span.duration_ms for span in turn.spans if span.name in ("ttft", "answer")} == {
+        "ttft": 300.0,
+        "answer": 400.0,
+    }
 
 
 def test_an_answer_that_takes_long_is_bridged_and_one_that_never_comes_is_given_up(scene) -> None:

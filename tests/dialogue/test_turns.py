@@ -136,6 +136,18 @@ def test_an_open_question_is_answered_sentence_by_sentence(scene) -> None:
     assert scene.speaker.texts[1].split() == turn.reply.text.split()
 
 
+def test_an_answerer_that_says_it_has_no_answer_makes_a_failed_turn(scene) -> None:
+    scene.answers.sentences, scene.answers.outcome = ["I couldn't get an answer to that."], "failed"
+    scene.post(Activated())
+    scene.hear("what does the yellow light mean")
+    scene.run_answer()
+    scene.wait_spoken()
+    assert (scene.turns[0].reply.text, scene.turns[0].reply.kind) == (
+        "I couldn't get an answer to that.",
+        "failed",
+    )
+
+
 def test_earlier_answers_are_told_with_the_next_question(scene) -> None:
     for question in ("what does the yellow light mean", "how do i check the tires"):
         scene.post(Activated())
