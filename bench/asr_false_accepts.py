@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from asr_listening import CarEars, kept_rows
+from asr_listening import ANSWERS, CarEars, kept_rows
 
 from carvoice.asr.evaluate import active_power
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray
@@ -157,8 +157,8 @@ def table(rows: list[dict[str, object]], least: float, sure: float) -> str:
         "Made by `bench/asr_false_accepts.py`: speech without a command and noise without speech, heard by "
         "the assistant as it ships, always listening without a wake phrase. *Acted upon* are commands of "
         f"confidence {sure:g} and more; from {least:g} a command counts only when the driver had called the "
-        "assistant, and is asked back. Synthesized speech is broad English and car talk by espeak-ng, "
-        "flite, festival, Pico and CMU ARCTIC voices, recorded speech read sentences, wake-word clips and "
+        "assistant, and is asked back. A stray yes or no counts for nothing, since nothing was asked. "
+        "Synthesized speech is broad English and car talk by espeak-ng, flite, festival, Pico and CMU ARCTIC voices, recorded speech read sentences, wake-word clips and "
         "single words of real people, 5-30 dB above a simulated cabin. Most of these voices (not their "
         "noise) were in training: expect rates of this order, not exactly these.\n"
     )
@@ -169,7 +169,7 @@ def table(rows: list[dict[str, object]], least: float, sure: float) -> str:
         if not some:
             continue
         hours = sum(row["sound_s"] for row in some) / 3600
-        taken = [command for row in some for command in row["taken"]]
+        taken = [c for row in some for c in row["taken"] if c["intent"] not in ANSWERS]
         acted = sum(command["confidence"] >= sure for command in taken)
         cpu = sum(row["cpu_s"] for row in some) / 3600 / hours
         count = sum(row["utterances"] for row in some)
@@ -178,7 +178,8 @@ def table(rows: list[dict[str, object]], least: float, sure: float) -> str:
             f"| {len(taken) - acted} | {cpu:.3f} |"
         )
     everything = sorted(
-        (command for row in rows for command in row["taken"]), key=lambda command: -command["confidence"]
+        (c for row in rows for c in row["taken"] if c["intent"] not in ANSWERS),
+        key=lambda c: -c["confidence"],
     )
     if everything:
         heard = ", ".join(f"{command['text']!r} ({command['confidence']:.2f})" for command in everything[:12])

@@ -18,6 +18,8 @@ from carvoice.records import SAMPLE_RATE_HZ, AudioBlock, FloatArray, Value
 
 MODEL = Path(__file__).parents[1] / "models" / "asr-en"
 BLOCK_SAMPLES = SAMPLE_RATE_HZ // 50
+ANSWERS = {"SystemYes", "SystemNo"}
+"""What answers a question of the assistant, and does nothing when none was asked."""
 
 
 def kept_rows(work: Path, name: str, model: Path | None) -> Path:
