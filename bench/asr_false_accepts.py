@@ -158,9 +158,10 @@ def table(rows: list[dict[str, object]], least: float, sure: float) -> str:
         "the assistant as it ships, always listening without a wake phrase. *Acted upon* are commands of "
         f"confidence {sure:g} and more; from {least:g} a command counts only when the driver had called the "
         "assistant, and is asked back. A stray yes or no counts for nothing, since nothing was asked. "
-        "Synthesized speech is broad English and car talk by espeak-ng, flite, festival, Pico and CMU ARCTIC voices, recorded speech read sentences, wake-word clips and "
-        "single words of real people, 5-30 dB above a simulated cabin. Most of these voices (not their "
-        "noise) were in training: expect rates of this order, not exactly these.\n"
+        "Synthesized speech is broad English and car talk by espeak-ng, flite, festival, Pico and CMU ARCTIC "
+        "voices, recorded speech read sentences, wake-word clips and single words of real people, 5-30 dB "
+        "above a simulated cabin. Most of these voices (not their noise) were in training: expect rates of "
+        "this order, not exactly these.\n"
     )
     lines.append("| what is heard | hours | utterances | acted upon | per hour | asked back at most | RTF |")
     lines.append("|---|---|---|---|---|---|---|")
