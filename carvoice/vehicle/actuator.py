@@ -22,7 +22,7 @@ from carvoice.vehicle.performer import HEARD, ActuatorSettings, NotTakenError, P
 from carvoice.vehicle.readback import Condition, read_back
 from carvoice.vehicle.state import CarState
 
-_UNCONFIRMED = "no transmission confirmation: nobody acknowledged the frame, or the bus is off"
+_BUSY = "the bus is full of frames that go first, or nobody acknowledged ours"
 _QUEUE_FULL = (errno.ENOBUFS, errno.EAGAIN)
 
 
@@ -86,7 +86,9 @@ class Actuator(Performer):
             # on a busy computer the confirmation may only be late: the car knows
             late_s = settings.confirm_s
             found, detail = read_back(node, action.value, state, seen, late_s, late_s, self._wait)
-            return (found, detail) if found in HEARD else (Evidence.FAILED, _UNCONFIRMED)
+            if found in HEARD:
+                return found, detail
+            return Evidence.FAILED, f"no transmission confirmation: {self._bus.trouble or _BUSY}"
         if node.write.interval_s > 0:
             found, detail = self._held(action, confirmed, node.write, seen)
         else:

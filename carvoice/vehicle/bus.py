@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 POLL_S = 0.1  # how long the receiving thread sleeps in the driver before it looks whether to stop
 RETRY_S = 0.1  # first pause before an interface that has failed is tried again, doubled each time
 MAX_RETRY_S = 5.0
+# error classes in the ID of an error frame (Linux' can/error.h); the graver one wins
+_OFF, _RESTARTED = 0x40, 0x100
+_TROUBLES = {_OFF: "the controller is off the bus", 0x20: "nobody acknowledges our frames"}
 _OPEN_ERRORS = (can.CanError, OSError, ValueError, TypeError, ImportError)
 
 Listener = Callable[[can.Message], None]
@@ -42,6 +45,7 @@ class Bus:
         confirms_tx: whether the interface reports the transmission of our own frames.
         listeners: called with every frame, from the receiving thread.
         error_frames: how many error frames came.
+        trouble: what the last of them said of our sending, "" since a frame of ours went out.
         failures: how often receiving failed (interface down or unplugged).
         reopened: how often the interface was opened again after that.
 
@@ -58,6 +62,7 @@ class Bus:
         self._reopen = reopen
         self.listeners: list[Listener] = []
         self.error_frames = 0
+        self.trouble = ""
         self.failures = 0
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -147,12 +152,23 @@ class Bus:
 
     def _deliver(self, message: can.Message) -> None:
         if message.is_error_frame:
-            self.error_frames += 1
+            self._note_error(message.arbitration_id)
             return
+        if not message.is_rx:
+            self.trouble = ""
         if message.is_remote_frame:
             return
         for listener in self.listeners:
             listener(message)
+
+    def _note_error(self, error_class: int) -> None:
+        self.error_frames += 1
+        if error_class & _RESTARTED:
+            self.trouble = ""
+        for bit, trouble in _TROUBLES.items():
+            if error_class & bit:
+                self.trouble = trouble
+                return
 
     def _run(self) -> None:
         while not self._stop.is_set():

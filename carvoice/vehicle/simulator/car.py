@@ -18,6 +18,7 @@ from carvoice.vehicle.simulator.scenario import Fault, FaultKind, Scenario
 
 STEP_S = 0.01
 DEFAULT_CYCLE_S = 0.5
+_JUMP = 6  # by how much a jumping alive counter grows: more than any profile's max_delta here
 LATE_S = 0.8  # how long a late actuator waits
 MOMENTARY_S = 0.5  # how long a push button's status stays
 
@@ -237,8 +238,9 @@ class SimulatedCar:
             message.due_s = now_s + message.cycle_s
             if self._broken(FaultKind.SILENT, name):
                 continue
-            bad_crc, stale = self._broken(FaultKind.BAD_CRC, name), self._broken(FaultKind.STALE, name)
-            for data in message.frames(bad_crc, stale):
+            step = 0 if self._broken(FaultKind.STALE, name) else 1
+            step = _JUMP if self._broken(FaultKind.JUMP, name) else step
+            for data in message.frames(self._broken(FaultKind.BAD_CRC, name), step):
                 self._send(message, data)
 
     def _send(self, message: StatusMessage, data: bytes) -> None:

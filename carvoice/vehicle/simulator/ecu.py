@@ -77,7 +77,7 @@ class StatusMessage:
             self._bits[signal.name] = bits
             self.changed = True
 
-    def frames(self, bad_crc: bool = False, stale: bool = False) -> list[bytes]:
+    def frames(self, bad_crc: bool = False, counter_step: int = 1) -> list[bytes]:
         """The payloads to send now: one, or one for each choice of the multiplexers."""
         codec = self.codec
         groups = [
@@ -89,7 +89,7 @@ class StatusMessage:
             data = codec.encode_bits(bits)
             if self._protection is not None:
                 data = self._protection.protect(data, self._counter)
-                self._counter += 0 if stale else 1
+                self._counter += counter_step
                 data = bytes([data[0] ^ 0x55]) + data[1:] if bad_crc else data
             payloads.append(data)
         return payloads

@@ -38,6 +38,7 @@ class FaultKind(Enum):
     CONTRADICT = "contradict"  # the actuator goes back to what it was as soon as it is asked
     BAD_CRC = "bad_crc"  # the message's checksum is wrong
     STALE = "stale"  # the message's alive counter stands still
+    JUMP = "jump"  # the message's alive counter jumps
     LATE = "late"  # the actuator of this VSS path waits a little before it moves
     DEAF = "deaf"  # the request message is not heard
 
