@@ -22,6 +22,7 @@
 
 #define SAMPLE_MOST 16.0f /* 24 dB over full scale: more is not sound */
 #define DRIFT_ERLE 4.0f  /* 6 dB */
+#define HEARD_ECHO 1.6f  /* factor on the residual echo for voice activity: less than for suppression */
 #define FAR_SILENCE 1e-7f /* mean square of a far-end frame that counts as silent: -70 dBFS */
 
 struct cv_frontend {
@@ -209,7 +210,7 @@ static void suppress(cv_frontend *f, const float *power, const float *echo_power
         unsure[k] = far_active ? psd[k] : 0.0f;
         none[k] = 0.0f;
     }
-    cv_residual_process(&f->residual, power, echo_power, unsure);
+    cv_residual_process(&f->residual, power, echo_power, unsure, f->noise.psd);
     const float *residual = c->suppress_echo && c->cancel_echo ? f->residual.psd : none;
     cv_noise_process(&f->noise, power, residual);
     for (int k = 0; k < CV_BINS; k++) {
@@ -234,7 +235,7 @@ static void suppress(cv_frontend *f, const float *power, const float *echo_power
     }
     float heard[CV_BINS];
     for (int k = 0; k < CV_BINS; k++)
-        heard[k] = c->over_subtraction * residual[k] + f->noise.psd[k];
+        heard[k] = HEARD_ECHO * residual[k] + f->noise.psd[k];
     cv_vad_process(&f->vad, power, heard, f->full_gain.prior);
 }
 

@@ -6,6 +6,7 @@
 enum { WINDOW_FRAMES = 100 };
 #define MEMORY 0.8f
 #define MIN_BIAS 2.5f      /* the minimum of a smoothed ratio lies below its mean */
+#define REST_LEAST 0.1f    /* of the residual that is not put down to noise, at least */
 #define LEAK_AT_START 0.1f
 #define LEAK_MOST 2.0f
 #define ECHO_LEAST 1e-7f   /* echo-estimate power below which the ratio says nothing */
@@ -53,7 +54,7 @@ static void regress(cv_residual *residual, const float *error, const float *echo
 }
 
 CV_SIMD void cv_residual_process(cv_residual *residual, const float *error, const float *echo,
-                                 const float *unsure) {
+                                 const float *unsure, const float *noise) {
     float loudest = 0.0f;
     for (size_t k = 0; k < CV_BINS; k++) {
         residual->error_psd[k] = MEMORY * residual->error_psd[k] + (1.0f - MEMORY) * error[k];
@@ -64,7 +65,8 @@ CV_SIMD void cv_residual_process(cv_residual *residual, const float *error, cons
         int turn = ++residual->frames >= WINDOW_FRAMES;
         if (turn) residual->frames = 0;
         for (size_t k = 0; k < CV_BINS; k++) {
-            float ratio = residual->error_psd[k] / (residual->echo_psd[k] + ECHO_LEAST);
+            float rest = residual->error_psd[k] - noise[k], least_rest = REST_LEAST * residual->error_psd[k];
+            float ratio = (rest > least_rest ? rest : least_rest) / (residual->echo_psd[k] + ECHO_LEAST);
             float least = residual->window_min[k] < ratio ? residual->window_min[k] : ratio;
             float wanted = MIN_BIAS * (least < residual->last_min[k] ? least : residual->last_min[k]);
             wanted = wanted < LEAK_MOST ? wanted : LEAK_MOST;

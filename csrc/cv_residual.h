@@ -2,7 +2,7 @@
  *
  * The largest of three estimates per bin: what the Kalman filter knows it does not know (sum P |X|^2),
  * and two of the leak, echo that no linear filter reaches (overdriven loudspeaker, moving path):
- * - the least ratio of residual to echo-estimate power seen over the last seconds of far-end sound, as in
+ * - the least ratio of residual, noise taken off, to echo-estimate power seen over the last seconds of far-end sound, as in
  *   minimum statistics (R. Martin, IEEE Trans. SAP 9, 2001): a talker can only raise that ratio;
  * - the regression of residual power on echo-estimate power (J.-M. Valin, "On adjusting the learning rate
  *   in frequency domain echo cancellation with double-talk", IEEE Trans. ASLP 15, 2007, eq. 15), used as
@@ -29,7 +29,8 @@ typedef struct {
 
 void cv_residual_reset(cv_residual *residual);
 /* error, echo: |spectrum|^2 of the canceller's output and of its echo estimate;
- * unsure: the filter's own prediction of what is left. */
-void cv_residual_process(cv_residual *residual, const float *error, const float *echo, const float *unsure);
+ * unsure: the filter's own prediction of what is left; noise: the cabin's, as known so far. */
+void cv_residual_process(cv_residual *residual, const float *error, const float *echo, const float *unsure,
+                         const float *noise);
 
 #endif

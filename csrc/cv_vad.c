@@ -10,7 +10,7 @@ enum { FIRST_BIN = 4, LAST_BIN = 80 }; /* 200 Hz to 4 kHz */
 #define SLOPE 30.0f
 
 void cv_vad_reset(cv_vad *vad) {
-    vad->evidence = NOTHING;
+    vad->past[0] = vad->past[1] = vad->evidence = NOTHING;
     vad->probability = 0.0f;
 }
 
@@ -22,6 +22,12 @@ CV_SIMD float cv_vad_process(cv_vad *vad, const float *power, const float *inter
         sum += logf(1.0f + posterior * prior[k] / (1.0f + prior[k])) - 0.5f * logf(1.0f + prior[k]);
     }
     float evidence = sum / (LAST_BIN - FIRST_BIN + 1) + NOTHING;
+    /* the median of three: a rain drop is shorter than a syllable */
+    float older = vad->past[0], old = vad->past[1], now = evidence;
+    vad->past[0] = old;
+    vad->past[1] = now;
+    float low = older < old ? older : old, high = older < old ? old : older;
+    evidence = now < low ? low : now > high ? high : now;
     vad->evidence += (evidence > vad->evidence ? RISE : FALL) * (evidence - vad->evidence);
     vad->probability = 1.0f / (1.0f + expf(-SLOPE * (vad->evidence - MIDDLE)));
     return vad->probability;

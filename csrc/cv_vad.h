@@ -9,6 +9,7 @@
 #include "cv_base.h"
 
 typedef struct {
+    float past[2];     /* log likelihood ratios of the last frames */
     float evidence;    /* smoothed mean log likelihood ratio */
     float probability; /* 0..1 */
 } cv_vad;

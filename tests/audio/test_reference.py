@@ -153,11 +153,11 @@ class Residual:
         self.mean_error, self.mean_echo = np.zeros(20), np.zeros(20)
         self.covariance, self.echo_variance, self.error_variance = np.zeros(20), np.zeros(20), np.zeros(20)
 
-    def process(self, error, echo, unsure):
+    def process(self, error, echo, unsure, noise):
         self.error = 0.8 * self.error + 0.2 * error
         self.echo = 0.8 * self.echo + 0.2 * echo
         if self.echo.max() > 1e-7 * SIZE:
-            self.track_minimum()
+            self.track_minimum(noise)
         bands = np.minimum(np.arange(BINS) // 8, 19)
         share = np.maximum(self.regress(error, echo)[bands], self.leak)
         now = np.maximum(share * np.maximum(echo, self.echo), unsure)
@@ -165,10 +165,10 @@ class Residual:
         self.tail[self.tail < 1e-8] = 0
         return self.tail
 
-    def track_minimum(self):
+    def track_minimum(self, noise):
         """Martin 2001: over two windows of 100 frames."""
         self.frames += 1
-        ratio = self.error / (self.echo + 1e-7)
+        ratio = np.maximum(self.error - noise, 0.1 * self.error) / (self.echo + 1e-7)
         least = np.minimum(self.window, ratio)
         wanted = np.minimum(2.5 * np.minimum(least, self.former), 2.0)
         self.leak = self.leak + 0.1 * (wanted - self.leak)
@@ -250,7 +250,7 @@ class Chain:
         self.past = now
         power = np.abs(spectrum) ** 2
         sounds = self.quiet < PARTITIONS
-        left = self.residual.process(power, np.abs(echo) ** 2, unsure * sounds) * self.echo_on
+        left = self.residual.process(power, np.abs(echo) ** 2, unsure * sounds, self.noise.psd) * self.echo_on
         noise = self.noise.process(power, left)
         light = self.echo_gain.process(power, left, np.full(BINS, 0.01))
         noise = noise if self.noise_on else 0 * noise
