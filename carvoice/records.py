@@ -71,6 +71,7 @@ class Hypothesis:
         confidence: calibrated acoustic probability that the text is what was said, None if unknown.
         speech_end_s: stream time at which speech ended, for finals.
         alternatives: n-best texts, best first, without this one.
+        alternative_costs: nats by which each alternative is behind; () when unknown.
         source: which recognizer this came from ("grammar", "open", "text").
     """
 
@@ -82,6 +83,7 @@ class Hypothesis:
     confidence: float | None = None
     speech_end_s: float | None = None
     alternatives: tuple[str, ...] = ()
+    alternative_costs: tuple[float, ...] = ()
     source: str = "text"
 
 

@@ -22,6 +22,9 @@ from carvoice.records import SAMPLE_RATE_HZ, FloatArray
 
 FloatMatrix: TypeAlias = NDArray[np.float32]
 
+_FRAME_SAMPLES = FRAME_SHIFT_MS * SAMPLE_RATE_HZ // 1000
+_FORK_FRAMES = 4  # a bank's first frames mirror the sound before it; those of a fork are not used
+
 
 class AcousticModel:
     """A streaming phone-CTC network. Thread-safe; streams hold the state.
@@ -75,6 +78,9 @@ class AcousticStream:
         self._bank = knf.OnlineFbank(model.form.feature_options())
         self._caches = model.form.empty_caches()
         self._frames_done = 0
+        self._bank_begin = 0  # stream frame that is the bank's frame 0
+        self._recent = np.zeros(0, np.float32)  # sound from which a fork computes its features again
+        self._recent_begin = 0  # stream frame at which it begins
 
     def accept(self, samples: FloatArray) -> FloatMatrix:
         """Take sound (n,) in ±1; returns the log-probabilities that became ready, (frames, n_tokens).
@@ -83,16 +89,32 @@ class AcousticStream:
         sum to one.
         """
         self._bank.accept_waveform(SAMPLE_RATE_HZ, samples)
+        self._recent = np.concatenate([self._recent, samples])
         size = self._model.form.chunk_frames
         rows = []
-        while self._bank.num_frames_ready - self._frames_done > size:
+        while self._bank_begin + self._bank.num_frames_ready - self._frames_done > size:
             # The frames are views into the bank's memory, so they are copied before it lets go of them.
-            features = np.stack([self._bank.get_frame(self._frames_done + index) for index in range(size)])
+            first = self._frames_done - self._bank_begin
+            features = np.stack([self._bank.get_frame(first + index) for index in range(size)])
             self._bank.pop(size)
             log_probs, self._caches = self._model.run(features, self._caches)
             rows.append(log_probs)
             self._frames_done += size
+        begin = max(0, self._frames_done - _FORK_FRAMES)
+        self._recent = self._recent[(begin - self._recent_begin) * _FRAME_SAMPLES :]
+        self._recent_begin = begin
         return np.concatenate(rows) if rows else np.zeros((0, self._model.form.n_tokens), np.float32)
+
+    def fork(self) -> AcousticStream:
+        """A stream that goes on from here by itself, so that an end can be tried without ending this one."""
+        twin = AcousticStream(self._model)
+        twin._caches = self._caches
+        twin._frames_done = self._frames_done
+        twin._bank_begin = twin._recent_begin = self._recent_begin
+        twin._recent = self._recent
+        twin._bank.accept_waveform(SAMPLE_RATE_HZ, self._recent)
+        twin._bank.pop(self._frames_done - self._recent_begin)
+        return twin
 
 
 def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:

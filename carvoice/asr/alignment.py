@@ -58,6 +58,20 @@ def greedy_labels(log_probs: FloatMatrix) -> tuple[int, ...]:
     return tuple(int(label) for label in best[changed & (best != 0)])
 
 
+def held_scores(
+    log_probs: FloatMatrix, labels: Sequence[int], frames: Sequence[int], reach: int = 1
+) -> NDArray[np.float32]:
+    """How strongly each label stands near the frame at which it was entered: probability ratio to the
+    frame's best, 0..1, the best of ``reach`` frames around; shape (labels,).
+    """
+    if not len(labels) or not len(log_probs):
+        return np.zeros(len(labels), np.float32)
+    around = np.add.outer(np.asarray(frames), np.arange(-reach, reach + 1)).clip(0, len(log_probs) - 1)
+    near = log_probs[around, np.asarray(labels)[:, None]] - log_probs[around].max(axis=2)
+    scores: NDArray[np.float32] = np.exp(near.max(axis=1))
+    return scores
+
+
 def align(log_probs: FloatMatrix, labels: Sequence[int]) -> Alignment | None:
     """Lay ``labels`` (no blanks) over ``log_probs`` (frames, tokens).
 

@@ -1,7 +1,7 @@
 """How sure the ear is: from measures of fit to a calibrated probability.
 
 The measures of one final go through a logistic function (Platt, 1999) whose weights were fitted on
-recordings whose transcript is known; they lie in the model's ``model.toml`` under ``[confidence]``.
+recordings whose transcript is known; they lie in the model's ``tuning.toml`` under ``[confidence]``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Fit:
         rest_ratio: log ratio of everything that is not a word of the grammar, per phone.
         shortness: 1 / number of phones of the words.
         unfinished: 1 when the path ends within a word, by the cut.
-        margin: the least advantage of a word over its strongest rival (:mod:`carvoice.asr.rivals`), nats.
+        margin: nats by which the best reading with another meaning is behind (:mod:`carvoice.asr.nbest`).
+        odds: logarithm of the odds of the meaning against all others found.
     """
 
     mean_ratio: float
@@ -35,6 +36,7 @@ class Fit:
     shortness: float
     unfinished: float
     margin: float
+    odds: float
 
 
 @dataclass(frozen=True, slots=True)

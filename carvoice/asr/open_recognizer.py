@@ -16,7 +16,7 @@ import numpy as np
 import sherpa_onnx
 
 from carvoice.asr.models import TRANSDUCER, Model
-from carvoice.asr.recognizer import MAX_UTTERANCE_S, Stability, checked, quiet_padding
+from carvoice.asr.recognizer import UtteranceStream
 from carvoice.errors import ModelError
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray, Hypothesis, Word
 
@@ -62,71 +62,38 @@ class OpenRecognizer:
         return OpenStream(self._engine)
 
 
-class OpenStream:
+class OpenStream(UtteranceStream):
     """One utterance after another; see :class:`carvoice.asr.recognizer.RecognizerStream`."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
-        self.reset()
-
-    def reset(self, start_s: float = 0.0) -> None:
-        """Forget the utterance; the next sample is at ``start_s`` on the stream clock."""
-        self._start_s = start_s
-        self._sound: list[FloatArray] = []
-        self._sound_n = 0
-        self._stability = Stability()
-        self._begin()
+        super().__init__(_PAD_S)
 
     def _begin(self) -> None:
         self._sherpa = self._engine.create_stream()
-        self._padded: Hypothesis | None = None
-        self._newest: Hypothesis | None = None
+        self._padded = False
 
-    def accept(self, samples: FloatArray) -> None:
-        """Take sound, float32 (n,) in ±1, 16 kHz, any n; what is longer than 20 s starts anew.
-
-        Raises:
-            AudioFormatError: wrong shape or dtype, or NaN or infinity in it.
-        """
-        samples = checked(samples)
-        if not len(samples):
-            return
-        if self._sound_n + len(samples) > MAX_UTTERANCE_S * SAMPLE_RATE_HZ:
-            self.reset(self._start_s + self._sound_n / SAMPLE_RATE_HZ)
-        if self._padded is not None:
-            heard = np.concatenate(self._sound)
+    def _take(self, samples: FloatArray) -> bool:
+        if self._padded:  # the padding of a preview must not stay inside the utterance
             self._begin()
-            self._feed(heard)
-        self._sound.append(samples.copy())
-        self._sound_n += len(samples)
-        self._feed(samples)
+            samples = np.concatenate(self._sound)
+        return self._feed(samples)
 
-    def _feed(self, samples: FloatArray) -> None:
+    def _feed(self, samples: FloatArray) -> bool:
         self._sherpa.accept_waveform(SAMPLE_RATE_HZ, samples)
+        decoded = False
         while self._engine.is_ready(self._sherpa):
             self._engine.decode_stream(self._sherpa)
-            self._newest = None
+            decoded = True
+        return decoded
 
-    def partial(self) -> Hypothesis:
-        """What was heard so far."""
-        if self._newest is None:
-            hypothesis = self._result()
-            self._newest = replace(hypothesis, stability=self._stability.update(hypothesis.text))
-        return self._newest
+    def _so_far(self) -> Hypothesis:
+        return self._result()
 
-    def preview(self) -> Hypothesis:
-        """What :meth:`finish` would say now; more sound may still be taken."""
-        if self._padded is None:
-            heard = np.concatenate(self._sound) if self._sound else np.zeros(0, np.float32)
-            self._feed(quiet_padding(heard, _PAD_S))
-            self._padded = replace(self._result(), stability=1.0)
-        return self._padded
-
-    def finish(self) -> Hypothesis:
-        """The final result. The stream is then ready for the next utterance, which follows at once."""
-        final = replace(self.preview(), is_final=True)
-        self.reset(self._start_s + self._sound_n / SAMPLE_RATE_HZ)
-        return final
+    def _at_end(self, padding: FloatArray) -> Hypothesis:
+        self._feed(padding)
+        self._padded = True
+        return self._result()
 
     def _result(self) -> Hypothesis:
         result = self._engine.get_result_all(self._sherpa)

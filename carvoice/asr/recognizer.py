@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +15,7 @@ from carvoice.records import SAMPLE_RATE_HZ, FloatArray, Hypothesis
 MAX_UTTERANCE_S = 20.0
 """A stream never keeps more sound than this; what is longer is no command."""
 
+_RESTART_CONTEXT_S = 1.0
 _PAD_PIECE_S = 0.1
 _PAD_SEARCH_S = 0.6
 
@@ -96,3 +99,93 @@ class Stability:
                 break
             agreed += 1
         return agreed / len(words)
+
+
+class UtteranceStream(ABC):
+    """What all our streams do alike: keep the utterance's sound, clock and stability, and begin anew.
+
+    A recognizer's stream says how sound is taken in, what was heard so far, and how an end is tried.
+    """
+
+    def __init__(self, pad_s: float) -> None:
+        self._pad_s = pad_s
+        self.reset()
+
+    def reset(self, start_s: float = 0.0) -> None:
+        """Forget the utterance; the next sample is at ``start_s`` on the stream clock."""
+        self._start_s = start_s
+        self._sound: list[FloatArray] = []
+        self._sound_n = 0
+        self._stability = Stability()
+        self._newest: Hypothesis | None = None
+        self._ended: Hypothesis | None = None
+        self._begin()
+
+    def accept(self, samples: FloatArray) -> None:
+        """Take sound, float32 (n,) in ±1, 16 kHz, any n.
+
+        A stretch longer than 20 s is no command: the stream then starts anew with its last second.
+
+        Raises:
+            AudioFormatError: wrong shape or dtype, or NaN or infinity in it.
+        """
+        samples = checked(samples)
+        if not len(samples):
+            return
+        self._ended = None
+        self._sound.append(samples.copy())
+        self._sound_n += len(samples)
+        if self._sound_n > MAX_UTTERANCE_S * SAMPLE_RATE_HZ:
+            context = self._last(_RESTART_CONTEXT_S)
+            self.reset(self._start_s + (self._sound_n - len(context)) / SAMPLE_RATE_HZ)
+            self._sound, self._sound_n = [context], len(context)
+            samples = context
+        if self._take(samples):
+            self._newest = None
+
+    def partial(self) -> Hypothesis:
+        """What was heard so far; its words have times, and scores where the model gives any."""
+        if self._newest is None:
+            heard = self._so_far()
+            self._newest = replace(heard, stability=self._stability.update(heard.text))
+        return self._newest
+
+    def preview(self) -> Hypothesis:
+        """What :meth:`finish` would say now; more sound may still be taken."""
+        if self._ended is None:
+            self._ended = replace(
+                self._at_end(quiet_padding(self._last(_PAD_SEARCH_S), self._pad_s)), stability=1.0
+            )
+        return self._ended
+
+    def finish(self) -> Hypothesis:
+        """The final result. The stream is then ready for the next utterance, which follows at once."""
+        final = replace(self.preview(), is_final=True)
+        self.reset(self._start_s + self._sound_n / SAMPLE_RATE_HZ)
+        return final
+
+    def _last(self, seconds: float) -> FloatArray:
+        """The newest sound."""
+        wanted, pieces = int(seconds * SAMPLE_RATE_HZ), list[FloatArray]()
+        for piece in reversed(self._sound):
+            pieces.append(piece[-wanted:])
+            wanted -= len(pieces[-1])
+            if wanted <= 0:
+                break
+        return np.concatenate(pieces[::-1]) if pieces else np.zeros(0, np.float32)
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Forget what was taken in."""
+
+    @abstractmethod
+    def _take(self, samples: FloatArray) -> bool:
+        """Take sound in; whether the partial may have changed."""
+
+    @abstractmethod
+    def _so_far(self) -> Hypothesis:
+        """What was heard so far."""
+
+    @abstractmethod
+    def _at_end(self, padding: FloatArray) -> Hypothesis:
+        """What was heard if nothing but ``padding`` follows; sound may still be taken afterwards."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
+from threading import Lock
 
 from carvoice.asr.endpoint import Endpointer, EndpointSettings
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
@@ -67,12 +69,22 @@ def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) 
     """
     words = sorted(automaton.vocabulary, key=automaton.vocabulary.__getitem__)
     manners = [" ".join(words[word] for word in phrase) for phrase in automaton.skip_phrases]
+    parser = build_prefix_parser(automaton)
+    lock = Lock()  # the parser is asked from every stream's thread
+
+    def meaning(text: str) -> Hashable:
+        with lock:
+            found = parser.parse(text)
+        known = [(item.intent, sorted(item.values.items(), key=str)) for item in found if item.intent]
+        return repr(known) if known else text
+
     return GrammarRecognizer(
         build_acceptor(automaton),
         find_asr_model(config),
         lexicon,
         threads=config.threads,
         skip_phrases=manners,
+        meaning=meaning,
     )
 
 

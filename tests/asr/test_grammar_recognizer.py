@@ -196,7 +196,7 @@ def test_wildcard_takes_any_words(model, lexicon, cache, say):
 
 def test_calibrated_confidence(tmp_path, lexicon, cache, say):
     named = {"mean_ratio": 1, "worst_word": 0.5, "outside": -4, "rest_ratio": 0.1, "shortness": -1}
-    weights = ", ".join(f"{k}={v}" for k, v in {**named, "unfinished": -1, "margin": 0}.items())
+    weights = ", ".join(f"{k}={v}" for k, v in {**named, "unfinished": -1, "margin": 0, "odds": 0}.items())
     from carvoice.asr.models import load_model
 
     folder = tone_model.write(tmp_path, tuning=f"[confidence]\nbias = 3.0\nweights = {{ {weights} }}")
@@ -252,16 +252,45 @@ def test_manners_around_commands(model, lexicon, cache, say):
         assert hear(ear, say(text)).text == text
 
 
-def test_close_rivals_are_named(recognizer, say, lexicon):
+def smeared(lexicon, first="n", second="f"):
+    """ "Turn on the radio" and "turn off the radio", both at once."""
+    on = [*lexicon.pronunciations("turn")[0], "ao"]
+    rest = [phone for word in ("the", "radio") for phone in lexicon.pronunciations(word)[0]]
+    both = 0.5 * (tone_model.say([*on, first, *rest]) + tone_model.say([*on, second, *rest]))
+    return np.concatenate([both, np.zeros(4800, np.float32)])
+
+
+def test_close_alternatives_are_named(recognizer, say, lexicon):
     stream = recognizer.create_stream()
     stream.accept(say("turn on the radio"))
     clear = stream.finish()
-    assert clear.alternatives == ()
+    assert "turn off the radio" not in clear.alternatives
     assert stream.fit.margin > 8
-    on = [*lexicon.pronunciations("turn")[0], "ao"]
-    rest = [phone for word in ("the", "radio") for phone in lexicon.pronunciations(word)[0]]
-    smeared = 0.5 * (tone_model.say([*on, "n", *rest]) + tone_model.say([*on, "f", *rest]))
-    stream.accept(np.concatenate([smeared, np.zeros(4800, np.float32)]))
+    assert stream.fit.odds > 3
+    stream.accept(smeared(lexicon))
     unclear = stream.finish()
-    assert {unclear.text, *unclear.alternatives} >= {"turn on the radio", "turn off the radio"}
+    assert {unclear.text, unclear.alternatives[0]} == {"turn on the radio", "turn off the radio"}
+    assert stream.fit.margin == pytest.approx(unclear.alternative_costs[0])
     assert stream.fit.margin < 4
+    assert stream.fit.odds < 2
+    assert list(unclear.alternative_costs) == sorted(unclear.alternative_costs)
+
+
+def test_two_wordings_of_one_order_are_no_doubt(model, lexicon, cache):
+    ear = GrammarRecognizer(
+        tree_of(SENTENCES), model, lexicon, cache=cache, meaning=lambda text: text.replace("off", "on")
+    )
+    stream = ear.create_stream()
+    stream.accept(smeared(lexicon))
+    stream.finish()
+    assert stream.fit.margin > 8
+
+
+def test_partials_have_times_and_scores(recognizer, say):
+    stream = recognizer.create_stream()
+    stream.accept(say("open the window", tail_s=1.0))
+    partial = stream.partial()
+    assert [word.text for word in partial.words] == ["open", "the", "window"]
+    assert all(word.score > 0.9 for word in partial.words)
+    assert [word.start_s for word in partial.words] == sorted(word.start_s for word in partial.words)
+    assert partial.phones

@@ -1,0 +1,135 @@
+"""The best word sequences for an utterance, and how far apart their meanings are.
+
+sherpa-onnx returns one path and no score on its graph search. A final is therefore found by a search of
+our own (:mod:`carvoice.asr._search`) over the same graph and the same log-probabilities: it costs a
+few milliseconds and shows what else could have been said. "Turn on the radio" and "turn the radio on"
+nearly tie and need no doubt; "open the boot" and "open the hood" do.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import struct
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from carvoice.asr._search import WordSearch
+from carvoice.asr.acoustic import FloatMatrix
+from carvoice.asr.graph import Graph
+from carvoice.errors import ModelError
+
+BEAM = 14.0
+"""Nats a path may lie behind the best one; margins above it say no more."""
+
+_MAX_ACTIVE = 2000
+_N_BEST = 24
+_SCALE = 0.5  # neighbouring frames are not independent, so the sum of their logarithms says too much
+_MAGIC, _ALIGNED = 2125659606, 4
+_STATE_BYTES, _ARC_BYTES = 20, 16
+
+
+@dataclass(frozen=True, slots=True)
+class WordPath:
+    """One way through the graph.
+
+    Attributes:
+        cost: acoustic and graph cost, nats.
+        tokens: the tokens it enters, without blanks.
+        labels: its output labels.
+        spans: (begin, end) into ``tokens`` of each label.
+    """
+
+    cost: float
+    tokens: tuple[int, ...]
+    labels: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
+
+    @property
+    def covered(self) -> int:
+        """Tokens up to the end of the last word; those after it belong to a word begun but not ended."""
+        return self.spans[-1][1] if self.spans else 0
+
+
+class PathFinder:
+    """Searches a decoding graph. Thread-safe; each stream takes its own search from it."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._states, self._arcs, self._start = read_transducer(graph.path)
+        self._filler = graph.filler
+
+    def create(self) -> WordSearch:
+        """A search with its own memory."""
+        return WordSearch(self._states, self._arcs, self._start, self._filler, BEAM, _MAX_ACTIVE)
+
+
+def best_paths(search: WordSearch, log_probs: FloatMatrix) -> list[WordPath]:
+    """The best paths for log-probabilities (frames, tokens) that differ in their words, best first."""
+    paths = []
+    for cost, steps in search.search(log_probs, _N_BEST):
+        labels, spans, begin = [], [], 0
+        for end, (_, label, _) in enumerate(steps, start=1):
+            if label:
+                labels.append(label)
+                spans.append((begin, end))
+                begin = end
+        paths.append(WordPath(cost, tuple(token for token, _, _ in steps), tuple(labels), tuple(spans)))
+    return paths
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The best reading against all that mean something else.
+
+    Attributes:
+        margin: cost of the best other meaning less that of the best reading, nats, at most :data:`BEAM`.
+        odds: logarithm of the odds that the best reading's meaning has against all others together,
+            each path weighted by exp(-cost / 2).
+    """
+
+    margin: float
+    odds: float
+
+
+def contest(costs: Sequence[float], meanings: Sequence[Hashable]) -> Contest:
+    """Compare readings (best first, at least one) by what they mean."""
+    best = costs[0]
+    others = [cost - best for cost, meaning in zip(costs, meanings, strict=True) if meaning != meanings[0]]
+    same = [cost - best for cost, meaning in zip(costs, meanings, strict=True) if meaning == meanings[0]]
+    unseen = costs[-1] - best if len(costs) == _N_BEST else BEAM  # where an unlisted other may begin
+    margin = min(BEAM, others[0] if others else unseen)
+    odds = math.log(sum(math.exp(-_SCALE * behind) for behind in same)) - math.log(
+        sum(math.exp(-_SCALE * behind) for behind in [*others, BEAM])
+    )
+    return Contest(margin, odds)
+
+
+def read_transducer(path: Path) -> tuple[memoryview, memoryview, int]:
+    """States, arcs and start state of a transducer in OpenFst's const format, mapped from its file.
+
+    Raises:
+        ModelError: the file is none, or cut short.
+    """
+    with path.open("rb") as file:
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    try:
+        at = struct.calcsize("<i")
+        kinds = []
+        for _ in range(2):
+            (size,) = struct.unpack_from("<i", data, at)
+            kinds.append(bytes(data[at + 4 : at + 4 + size]))
+            at += 4 + size
+        _, flags, _, start, n_states, n_arcs = struct.unpack_from("<iiQqqq", data, at)
+        at += struct.calcsize("<iiQqqq")
+        pieces = []
+        for size in (n_states * _STATE_BYTES, n_arcs * _ARC_BYTES):
+            if flags & _ALIGNED:
+                at = -(-at // 16) * 16
+            pieces.append(data[at : at + size])
+            at += size
+    except struct.error:
+        raise ModelError(f"{path}: not a decoding graph; delete it, it will be built again") from None
+    if struct.unpack_from("<i", data)[0] != _MAGIC or kinds != [b"const", b"standard"] or at > len(data):
+        raise ModelError(f"{path}: not a whole decoding graph; delete it, it will be built again")
+    return pieces[0], pieces[1], start
