@@ -16,26 +16,21 @@ from carvoice.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How well a final fits the sound.
+    """How well a final fits the sound, compared with what else it could have been.
+
+    How well it fits by itself says as much about the talker's accent as about the words, so nothing here
+    is absolute: the other readings, the filler and the open words had the same talker.
 
     Attributes:
-        mean_ratio: mean log ratio of path to free phones per phone of the words; 0 is perfect.
-        worst_word: the worst word's mean log ratio.
         outside: share of the phones that are filler or open words.
-        rest_ratio: log ratio of everything that is not a word of the grammar, per phone.
         shortness: 1 / number of phones of the words.
         unfinished: 1 when the path ends within a word, by the cut.
-        margin: nats by which the best reading with another meaning is behind (:mod:`carvoice.asr.nbest`).
-        odds: logarithm of the odds of the meaning against all others found.
+        odds: log odds of the meaning against all others found (:func:`carvoice.asr.nbest.log_odds`).
     """
 
-    mean_ratio: float
-    worst_word: float
     outside: float
-    rest_ratio: float
     shortness: float
     unfinished: float
-    margin: float
     odds: float
 
 

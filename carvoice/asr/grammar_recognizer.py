@@ -16,7 +16,7 @@ from carvoice.asr.alignment import Alignment, align, greedy_labels, held_scores,
 from carvoice.asr.confidence import Calibration, Fit
 from carvoice.asr.graph import Graph, GraphSettings, WordAcceptor, build_graph
 from carvoice.asr.models import Model, embedded_model
-from carvoice.asr.nbest import Contest, PathFinder, WordPath, best_paths, contest
+from carvoice.asr.nbest import PathFinder, WordPath, best_paths, log_odds
 from carvoice.asr.recognizer import UtteranceStream
 from carvoice.asr.sherpa import graph_recognizer
 from carvoice.errors import ModelError
@@ -170,8 +170,8 @@ class GrammarStream(UtteranceStream):
         words = self._words(best, laid) if laid is not None else ()
         self.fit = None
         if laid is not None and words:
-            compared = contest([path.cost for path in paths], [recognizer.meaning(text) for text in texts])
-            self.fit = _fit(laid, best, recognizer.graph, compared)
+            odds = log_odds([path.cost for path in paths], [recognizer.meaning(text) for text in texts])
+            self.fit = _fit(best, recognizer.graph, odds)
         calibration = recognizer.calibration
         others = [
             (text, path.cost - best.cost)
@@ -222,23 +222,15 @@ class GrammarStream(UtteranceStream):
         return self._start_s + max(0.0, float(frame_s) - self._look_ahead_s)
 
 
-def _fit(laid: Alignment, path: WordPath, graph: Graph, compared: Contest) -> Fit:
+def _fit(path: WordPath, graph: Graph, odds: float) -> Fit:
     """Measure how the words fit (all of them, when none is of the grammar)."""
-    ratios = laid.ratios
     placed = list(zip(path.labels, path.spans, strict=True))
-    inside = [span for label, span in placed if label <= graph.grammar_words]
-    of_words = inside or [span for label, span in placed if label < graph.filler]
-    per_word = [float(ratios[begin:end].mean()) for begin, end in of_words]
-    phones = sum(end - begin for begin, end in of_words)
-    own = float(sum(ratios[begin:end].sum() for begin, end in of_words))
-    others = len(ratios) - sum(end - begin for begin, end in inside)
+    phones = len(path.tokens)
+    inside = sum(end - begin for label, (begin, end) in placed if label <= graph.grammar_words)
+    in_words = sum(end - begin for label, (begin, end) in placed if label < graph.filler)
     return Fit(
-        mean_ratio=own / phones,
-        worst_word=min(per_word),
-        outside=others / len(ratios),
-        rest_ratio=(laid.total - own) / phones,
-        shortness=1.0 / phones,
-        unfinished=float(path.covered < len(ratios)),
-        margin=compared.margin,
-        odds=compared.odds,
+        outside=(phones - inside) / phones,
+        shortness=1.0 / (inside or in_words),
+        unfinished=float(path.covered < phones),
+        odds=odds,
     )

@@ -21,7 +21,7 @@ from carvoice.asr.graph import Graph
 from carvoice.errors import ModelError
 
 BEAM = 14.0
-"""Nats a path may lie behind the best one; margins above it say no more."""
+"""Nats a path may lie behind the best one."""
 
 _MAX_ACTIVE = 2000
 _N_BEST = 24
@@ -78,31 +78,22 @@ def best_paths(search: WordSearch, log_probs: FloatMatrix) -> list[WordPath]:
     return paths
 
 
-@dataclass(frozen=True, slots=True)
-class Contest:
-    """The best reading against all that mean something else.
+def log_odds(costs: Sequence[float], meanings: Sequence[Hashable]) -> float:
+    """Logarithm of the odds that the best reading's meaning has against all others together.
 
-    Attributes:
-        margin: cost of the best other meaning less that of the best reading, nats, at most :data:`BEAM`.
-        odds: logarithm of the odds that the best reading's meaning has against all others together,
-            each path weighted by exp(-cost / 2).
+    Each reading is weighted by exp(-cost / 2), and what the search left out counts as one more reading.
+
+    Args:
+        costs: of the readings in nats, best first, at least one.
+        meanings: what each means.
     """
-
-    margin: float
-    odds: float
-
-
-def contest(costs: Sequence[float], meanings: Sequence[Hashable]) -> Contest:
-    """Compare readings (best first, at least one) by what they mean."""
-    best = costs[0]
-    others = [cost - best for cost, meaning in zip(costs, meanings, strict=True) if meaning != meanings[0]]
-    same = [cost - best for cost, meaning in zip(costs, meanings, strict=True) if meaning == meanings[0]]
-    unseen = costs[-1] - best if len(costs) == _N_BEST else BEAM  # where an unlisted other may begin
-    margin = min(BEAM, others[0] if others else unseen)
-    odds = math.log(sum(math.exp(-_SCALE * behind) for behind in same)) - math.log(
-        sum(math.exp(-_SCALE * behind) for behind in [*others, BEAM])
+    behind = [cost - costs[0] for cost in costs]
+    same = [nats for nats, meaning in zip(behind, meanings, strict=True) if meaning == meanings[0]]
+    others = [nats for nats, meaning in zip(behind, meanings, strict=True) if meaning != meanings[0]]
+    left_out = behind[-1] if len(costs) == _N_BEST and not others else BEAM
+    return math.log(sum(math.exp(-_SCALE * nats) for nats in same)) - math.log(
+        sum(math.exp(-_SCALE * nats) for nats in [*others, left_out])
     )
-    return Contest(margin, odds)
 
 
 def read_transducer(path: Path) -> tuple[memoryview, memoryview, int]:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carvoice.asr._search import WordSearch
-from carvoice.asr.nbest import BEAM, Contest, contest, read_transducer
+from carvoice.asr.nbest import BEAM, log_odds, read_transducer
 from carvoice.errors import ModelError
 
 WIDE = 1e6
@@ -108,10 +108,10 @@ def test_damaged_graphs(toy, tmp_path):
             read_transducer(path)
 
 
-def test_contest():
-    assert contest([5.0, 6.0, 9.0], ["a", "a", "b"]).margin == pytest.approx(4.0)
-    assert contest([5.0], ["a"]) == Contest(BEAM, pytest.approx(BEAM / 2))
-    one, two = contest([5.0, 9.0], "ab"), contest([5.0, 5.5, 9.0], "aab")
-    assert two.odds > one.odds  # two ways to say it count for it
-    assert contest([5.0, 5.0], "ab").odds == pytest.approx(0.0, abs=1e-3)
-    assert contest([5.0 + i / 10 for i in range(24)], ["a"] * 24).margin == pytest.approx(2.3)
+def test_odds_between_meanings():
+    assert log_odds([5.0], ["a"]) == pytest.approx(BEAM / 2)
+    assert log_odds([5.0, 5.5, 9.0], "aab") > log_odds([5.0, 9.0], "ab")  # two ways to say it count for it
+    assert log_odds([5.0, 5.0], "ab") == pytest.approx(0.0, abs=1e-3)
+    assert log_odds([5.0, 6.0], "ab") < log_odds([5.0, 9.0], "ab") < log_odds([5.0, 9.0], "aa")
+    # A list that is full of one meaning leaves open what comes next.
+    assert log_odds([5.0 + i / 10 for i in range(24)], ["a"] * 24) < log_odds([5.0] + [18.0] * 23, ["a"] * 24)
