@@ -85,7 +85,9 @@ class AsrConfig(Section):
     """Speech recognition."""
 
     model: str = Field("asr-en", description="Embedded model: a registry name or a folder.")
-    open_model: str = Field("", description="Folder of an open-vocabulary model for questions; '' for none.")
+    open_model: str = Field(
+        "", description="Free-text model beside it, for questions: an installed one or a folder; '' for none."
+    )
     threads: int = Field(1, ge=1, le=8, description="Threads of the recognizer.")
     wake_phrase: str = Field("", description="Phrase that starts listening; '' means always listening.")
     endpoint_complete_ms: int = Field(

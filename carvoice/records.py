@@ -73,6 +73,7 @@ class Hypothesis:
         alternatives: n-best texts, best first, without this one.
         alternative_costs: nats by which each alternative is behind; () when unknown.
         source: which recognizer this came from ("grammar", "open", "text").
+        open_text: what an open-vocabulary recognizer beside it heard, for questions; "" without one.
     """
 
     text: str
@@ -85,6 +86,7 @@ class Hypothesis:
     alternatives: tuple[str, ...] = ()
     alternative_costs: tuple[float, ...] = ()
     source: str = "text"
+    open_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

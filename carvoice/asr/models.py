@@ -3,7 +3,7 @@
 A model is a folder with a ``model.toml``::
 
     name = "asr-en"
-    kind = "phone-ctc"               # or "transducer"
+    kind = "phone-ctc"               # or one of the free-text kinds below
     language = "en"
     look_ahead_ms = 320              # how much future a frame waits for
 
@@ -21,7 +21,7 @@ and, when it was measured, a ``tuning.toml``::
 
     [confidence]                     # see carvoice.asr.confidence
     bias = 2.0
-    weights = { mean_ratio = 1.0, ... }
+    weights = { odds = 1.0, ... }
 
 sherpa-onnx ends the process when a model lacks metadata, so everything is checked here before.
 """
@@ -45,7 +45,16 @@ else:
 
 PHONE_CTC = "phone-ctc"
 TRANSDUCER = "transducer"
-_FILES = {PHONE_CTC: ("model", "tokens"), TRANSDUCER: ("encoder", "decoder", "joiner", "tokens")}
+PARAFORMER = "paraformer"
+ZIPFORMER2_CTC = "zipformer2-ctc"
+NEMO_CTC = "nemo-ctc"
+WENET_CTC = "wenet-ctc"
+_FILES = {
+    PHONE_CTC: ("model", "tokens"),
+    TRANSDUCER: ("encoder", "decoder", "joiner", "tokens"),
+    PARAFORMER: ("encoder", "decoder", "tokens"),
+    **dict.fromkeys((ZIPFORMER2_CTC, NEMO_CTC, WENET_CTC), ("model", "tokens")),
+}
 BLANK = "<blk>"
 
 

@@ -43,7 +43,7 @@ class Ears:
         parser = rooms.build_prefix_parser(self.automaton)
         return Listener(
             rooms.build_front_end(config.audio),
-            recognizer.create_stream(),
+            rooms.build_listening(recognizer, self.automaton, config.asr).create_stream(),
             rooms.build_endpointer(config.asr),
             parser,
             post,

@@ -9,6 +9,10 @@ from threading import Lock
 from carvoice.asr.endpoint import Endpointer, EndpointSettings
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
 from carvoice.asr.models import Model, embedded_model, load_model
+from carvoice.asr.open_models import load_open_model
+from carvoice.asr.open_recognizer import OpenRecognizer
+from carvoice.asr.recognizer import Recognizer
+from carvoice.asr.side_by_side import SideBySide
 from carvoice.audio import FrontEnd, FrontEndSettings
 from carvoice.audio.devices import LoopbackTap, MicrophoneSource, NullSink, SpeakerSink
 from carvoice.audio.settings import SEATS_M
@@ -16,6 +20,7 @@ from carvoice.config import AsrConfig, AudioConfig, LanguageConfig, NluConfig, T
 from carvoice.errors import ConfigError
 from carvoice.grammar import Automaton, build_acceptor, compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
+from carvoice.modelstore import ModelStore
 from carvoice.nlu import Understander, UnderstanderSettings
 from carvoice.resources import data_path
 from carvoice.tts import EspeakVoice, SherpaVoice, Voice, speller
@@ -67,8 +72,6 @@ def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) 
     Raises:
         ModelError: the model is missing or damaged.
     """
-    words = sorted(automaton.vocabulary, key=automaton.vocabulary.__getitem__)
-    manners = [" ".join(words[word] for word in phrase) for phrase in automaton.skip_phrases]
     parser = build_prefix_parser(automaton)
     lock = Lock()  # the parser is asked from every stream's thread
 
@@ -83,9 +86,22 @@ def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) 
         find_asr_model(config),
         lexicon,
         threads=config.threads,
-        skip_phrases=manners,
+        skip_phrases=automaton.skip_texts(),
         meaning=meaning,
     )
+
+
+def build_listening(grammar: GrammarRecognizer, automaton: Automaton, config: AsrConfig) -> Recognizer:
+    """The grammar's recognizer, with the free-text one beside it where one is configured.
+
+    Raises:
+        ModelError: the free-text model is missing or damaged.
+    """
+    if not config.open_model:
+        return grammar
+    installed = ModelStore().find(config.open_model)
+    model = load_open_model(installed.folder if installed else Path(config.open_model))
+    return SideBySide(grammar, OpenRecognizer(model, sorted(automaton.list_texts()), threads=config.threads))
 
 
 def find_asr_model(config: AsrConfig) -> Model:

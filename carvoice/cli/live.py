@@ -84,8 +84,7 @@ class TerminalDisplay:
     def event(self, event: Event | Transcribed) -> None:
         """Show partials and turns; other events are part of a turn."""
         if isinstance(event, Partial):
-            hypothesis = event.hypothesis
-            self._live.update(partial_view(self._title, hypothesis.text, hypothesis.stability), refresh=True)
+            self._live.update(partial_view(self._title, event.hypothesis), refresh=True)
         elif isinstance(event, TurnEnded):
             self._live.update("", refresh=True)
             self._console.print(turn_view(self._title, event.turn))

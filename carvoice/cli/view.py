@@ -38,13 +38,16 @@ _EVIDENCE_STYLE = {
 _DECISION_STYLE = {Decision.ALLOW: "green", Decision.CONFIRM: "yellow", Decision.DENY: "red"}
 
 
-def partial_view(title: str, text: str, stability: float) -> RenderableType:
-    """The transcript while it grows; the stable share of it is bright."""
-    stable = int(len(text) * stability)
+def partial_view(title: str, hypothesis: Hypothesis) -> RenderableType:
+    """The transcript while it grows, and the phones it is made of; the stable share of it is bright."""
+    text = hypothesis.text
+    stable = int(len(text) * hypothesis.stability)
     line = Text("  hearing  ", style="dim")
     line.append(text[:stable], style="bold white")
     line.append(text[stable:], style="italic cyan")
     line.append("▌", style="blink cyan")
+    if hypothesis.phones:
+        line.append(f"\n   phones  {' '.join(hypothesis.phones)}", style="dim")
     return Panel(line, title=title, title_align="left", border_style="cyan")
 
 
@@ -89,6 +92,11 @@ def transcript_view(
     grid.add_row("phones", Text(" ".join(hypothesis.phones), style="dim"))
     if hypothesis.confidence is not None:
         grid.add_row("acoustic", f"{hypothesis.confidence:.2f}")
+    if hypothesis.alternatives:
+        others = zip(hypothesis.alternatives[:3], hypothesis.alternative_costs, strict=False)
+        grid.add_row("or", Text("  ".join(f"{text} (+{cost:.1f})" for text, cost in others), style="dim"))
+    if hypothesis.open_text:
+        grid.add_row("freely", hypothesis.open_text)
     for interpretation in interpretations:
         grid.add_row("means", meaning(interpretation))
         if interpretation.template:

@@ -21,7 +21,7 @@ from carvoice.dialogue.replies import Replies
 from carvoice.dialogue.response import Response
 from carvoice.dialogue.sequence import CommandSequence
 from carvoice.dialogue.settings import DialogueSettings
-from carvoice.records import Interpretation, Reply, Zone
+from carvoice.records import Hypothesis, Interpretation, Reply, Zone
 from carvoice.trace import Trace
 
 _OUT_OF_RANGE = "out of range"  # a command but for its number
@@ -99,9 +99,9 @@ class Conversation:
         self.drop()
         return Response(Reply(self._replies.system("confirm_timeout"), "cancelled"), to_idle=True)
 
-    def is_meant_for_us(self, interpretations: Sequence[Interpretation], text: str) -> bool:
+    def is_meant_for_us(self, interpretations: Sequence[Interpretation], heard: Hypothesis) -> bool:
         """Whether an utterance is surely a command, an answer to us or a question, and no chatter."""
-        return any(self._is_sure(reading) for reading in interpretations) or self._is_question(text)
+        return any(self._is_sure(reading) for reading in interpretations) or self._is_question(_freely(heard))
 
     def _is_sure(self, reading: Interpretation) -> bool:
         return reading.rejected is None and reading.confidence >= self._settings.ask_below
@@ -110,7 +110,7 @@ class Conversation:
 
     def respond(
         self,
-        text: str,
+        heard: Hypothesis,
         interpretations: tuple[Interpretation, ...],
         zone: Zone,
         trace: Trace,
@@ -120,14 +120,14 @@ class Conversation:
         """Decide on an utterance.
 
         Args:
-            text: the words.
+            heard: the words.
             interpretations: what they were taken to mean.
             zone: where the talker sits.
             trace: of the turn.
             addressed: the talker activated us for it; if not, doubt means silence.
         """
         if isinstance(self._pending, Missing):
-            interpretations = self._completed(self._pending, text, interpretations)
+            interpretations = self._completed(self._pending, heard.text, interpretations)
         # Nobody asked us: asking back about what may have been the radio would be worse than silence.
         commands = tuple(
             reading
@@ -135,7 +135,7 @@ class Conversation:
             if self._is_sure(reading) or (addressed and reading.rejected is None)
         )
         if not commands:
-            return self._unmatched(text, interpretations, zone, trace, addressed)
+            return self._unmatched(heard, interpretations, zone, trace, addressed)
         self._misses = 0
         act = self._acts.get(commands[0].intent)
         self._helped = self._helped and act == "help"
@@ -212,12 +212,13 @@ class Conversation:
 
     def _unmatched(
         self,
-        text: str,
+        heard: Hypothesis,
         interpretations: Sequence[Interpretation],
         zone: Zone,
         trace: Trace,
         addressed: bool,
     ) -> Response:
+        text, question = heard.text, _freely(heard)
         pending = self._pending
         best = interpretations[0] if interpretations else None
         self._helped = False
@@ -229,10 +230,10 @@ class Conversation:
             return Response(Reply(self._replies.system("out_of_range", **limits), "rejected"))
         if pending is None and self._announced is None and (asked := self._ask_for_rest(text, addressed)):
             return asked
-        if self._is_question(text):
+        if self._is_question(question):
             self._pending = None
             if self._can_answer:
-                return Response(question=text)
+                return Response(question=question)
             return Response(Reply(self._replies.system("no_language_model"), "failed"))
         if self._announced is not None:
             # Whoever speaks up now may have said no: make sure.
@@ -424,3 +425,8 @@ class Conversation:
     def _moment(self) -> dict[str, str]:
         now = self._now()
         return {"time": f"{now.hour}:{now:%M}", "date": f"{now:%A, %B} {now.day}"}
+
+
+def _freely(heard: Hypothesis) -> str:
+    """The words of a question, which are in no grammar."""
+    return heard.open_text or heard.text

@@ -263,7 +263,7 @@ class Dialogue:
         is_closed = self.state is State.IDLE and not self.settings.open_microphone
         if is_closed or self._attention.is_other_talker(heard.zone):
             return
-        text, is_final = heard.hypothesis.text, heard.hypothesis.is_final
+        text, is_final = heard.hypothesis.text or heard.hypothesis.open_text, heard.hypothesis.is_final
         if not is_final:
             self._emit(ev.Partial(heard.hypothesis))
         if self.state is State.SPEAKING and not self._is_interruption(text):
@@ -288,12 +288,11 @@ class Dialogue:
     # ---- 2. what they mean, and what is to be done -------------------------------------------------
 
     def _final(self, heard: Heard) -> None:
-        text = heard.hypothesis.text
         turn = TurnDraft(heard, self._car_clock)
         with turn.trace.span("understanding"):
             turn.interpretations = self._understander.parse(heard.hypothesis)
         if self._attention.is_busy():
-            if not self._conversation.is_meant_for_us(turn.interpretations, text):
+            if not self._conversation.is_meant_for_us(turn.interpretations, heard.hypothesis):
                 self._speech.go_on()
                 return
             self._interrupt()
@@ -304,7 +303,11 @@ class Dialogue:
         attention = self._attention
         self._carry_on(
             self._conversation.respond(
-                text, turn.interpretations, attention.zone, turn.trace, addressed=attention.is_addressed
+                heard.hypothesis,
+                turn.interpretations,
+                attention.zone,
+                turn.trace,
+                addressed=attention.is_addressed,
             )
         )
 

@@ -7,7 +7,7 @@ arcs that name it, so that a list of 10,000 contacts is stored once and can be r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -56,6 +56,20 @@ class ListProgram:
     limits: Int32Array = field(default_factory=lambda: np.zeros(4, np.int32))
     hundredths: Int32Array = field(default_factory=lambda: np.zeros(0, np.int32))
     multiplier: float | None = None
+
+    def texts(self, words: Sequence[str]) -> Iterator[str]:
+        """What may be said for its values; nothing for a range or a wildcard.
+
+        Args:
+            words: word of each id.
+        """
+        waiting: list[tuple[int, tuple[str, ...]]] = [(0, ())] if self.kind == KIND_TEXT else []
+        while waiting:
+            node, said = waiting.pop()
+            if self.value_start[node] < self.value_start[node + 1]:
+                yield " ".join(said)
+            for arc in range(self.arc_start[node], self.arc_start[node + 1]):
+                waiting.append((int(self.arc_node[arc]), (*said, words[self.arc_word[arc]])))
 
     def has_number(self, number: float) -> bool:
         """Whether a range has a number written in digits; the C matcher asks the same."""
@@ -143,6 +157,11 @@ class Automaton:
         """The phrases that may be left out, as text."""
         words = list(self.vocabulary)
         return [" ".join(words[word] for word in phrase) for phrase in self.skip_phrases]
+
+    def list_texts(self) -> set[str]:
+        """What may be said for the values of its text lists."""
+        words = list(self.vocabulary)
+        return {text for program in self.lists for text in program.texts(words)}
 
     @property
     def n_states(self) -> int:

@@ -5,23 +5,18 @@ import soundfile
 import tone_model
 
 from carvoice.asr.models import load_model
+from carvoice.asr.open_models import load_open_model
 from carvoice.asr.open_recognizer import OpenRecognizer
+from carvoice.asr.side_by_side import SideBySide
 from carvoice.errors import ModelError
 
 
 @pytest.fixture(scope="module")
-def transducer(shared, tmp_path_factory):
+def transducer(shared):
     source = shared / "models" / "kws-zipformer-gigaspeech-3.3M"
     if not source.is_dir():
         pytest.skip(f"no streaming transducer in {shared}")
-    folder = tmp_path_factory.mktemp("transducer")
-    for file in source.iterdir():
-        (folder / file.name).symlink_to(file)
-    (folder / "model.toml").write_text(
-        'kind = "transducer"\n[files]\nencoder = "encoder.int8.onnx"\ndecoder = "decoder.onnx"\n'
-        'joiner = "joiner.int8.onnx"\ntokens = "tokens.txt"\n'
-    )
-    return load_model(folder)
+    return load_open_model(source)
 
 
 def clip(shared):
@@ -69,3 +64,78 @@ def test_hotwords_run(transducer, shared):
 def test_wrong_kind_of_model(tmp_path):
     with pytest.raises(ModelError, match="transducer"):
         OpenRecognizer(load_model(tone_model.write(tmp_path)))
+
+
+def unpacked(folder, *names):
+    """A folder as an archive leaves it: files of these names, nothing in them."""
+    folder.mkdir()
+    for name in (*names, "tokens.txt"):
+        (folder / name).touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "kind", "encoder"),
+    [
+        (
+            (
+                "encoder-epoch-99-avg-1.onnx",
+                "encoder-epoch-99-avg-1.int8.onnx",
+                "decoder-epoch-99-avg-1.onnx",
+                "joiner-epoch-99-avg-1.int8.onnx",
+            ),
+            "transducer",
+            "encoder-epoch-99-avg-1.int8.onnx",
+        ),
+        (("encoder.onnx", "decoder.onnx"), "paraformer", "encoder.onnx"),
+    ],
+)
+def test_a_folder_is_told_by_its_files(tmp_path, names, kind, encoder):
+    model = load_open_model(unpacked(tmp_path / "model", *names))
+    assert model.kind == kind
+    assert model.files["encoder"].name == encoder
+
+
+# The tones are laid out for Kaldi's features; the NeMo form is fed others, and reads other phones.
+@pytest.mark.parametrize(
+    ("nemo", "kind", "heard"), [(False, "zipformer2-ctc", "kaet"), (True, "nemo-ctc", "laatllll")]
+)
+def test_ctc_networks_are_told_by_their_metadata_and_read(tmp_path, nemo, kind, heard):
+    folder = tone_model.write(tmp_path / "tones", nemo=nemo)
+    (folder / "model.toml").unlink()
+    model = load_open_model(folder)
+    assert model.kind == kind
+    stream = OpenRecognizer(model).create_stream()
+    stream.accept(tone_model.say(["k", "ae", "t"], level=20 if nemo else 0.2))
+    assert stream.finish().text == heard
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [((), "no ONNX file"), (("encoder.onnx",), "encoder.onnx"), (("model.onnx",), "no ONNX")],
+)
+def test_a_folder_that_is_no_model_is_refused(tmp_path, names, message):
+    with pytest.raises(ModelError, match=message):
+        load_open_model(unpacked(tmp_path / "model", *names))
+
+
+def test_a_network_for_whole_recordings_is_refused(tmp_path):
+    folder = tone_model.write(tmp_path / "tones", metadata={"model_type": "offline"})
+    (folder / "model.toml").unlink()
+    with pytest.raises(ModelError, match="streaming"):
+        load_open_model(folder)
+
+
+def test_side_by_side_with_the_grammar(transducer, recognizer, shared):
+    sound, text = clip(shared)
+    stream = SideBySide(recognizer, OpenRecognizer(transducer)).create_stream()
+    alone = recognizer.create_stream()
+    for start in range(0, len(sound), 3200):
+        stream.accept(sound[start : start + 3200])
+        alone.accept(sound[start : start + 3200])
+        assert stream.preview().text == alone.preview().text
+    assert set(text.lower().split()) & set(stream.partial().open_text.split())
+    both, one = stream.finish(), alone.finish()
+    assert (both.text, both.confidence, both.source) == (one.text, one.confidence, "grammar")
+    assert set(text.lower().split()) & set(both.open_text.split())
+    assert stream.finish().open_text == ""

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from carvoice.dialogue import Activated, Cancelled, DialogueSettings, SpeechBegan, State
-from carvoice.records import Evidence, Interpretation, Slot, Zone
+from carvoice.dialogue import Activated, Cancelled, DialogueSettings, Heard, SpeechBegan, State
+from carvoice.records import Evidence, Hypothesis, Interpretation, Slot, Zone
 
 CLIMATE = "Vehicle.Cabin.HVAC.Station.Row1.Driver.Temperature"
 
@@ -406,3 +406,19 @@ def test_help_tells_what_can_follow_and_then_what_can_be_said_at_all(scene) -> N
     scene.wait(1.0)
     assert scene.say("cancel") == "Cancelled."
     assert ("Phone", 3, False) not in scene.world.performed
+
+
+def test_a_question_is_asked_in_the_words_of_the_open_recognizer(scene) -> None:
+    scene.post(Activated())
+    heard = Hypothesis("turn the moon", open_text="what does the yellow light mean", is_final=True)
+    scene.post(Heard(heard))
+    scene.run_answer()
+    assert [question for question, _ in scene.answers.asked] == ["what does the yellow light mean"]
+
+
+def test_a_command_rests_on_the_grammar_whatever_was_heard_freely(scene) -> None:
+    scene.post(Activated())
+    scene.post(Heard(Hypothesis("open the driver window", open_text="why is the window", is_final=True)))
+    scene.wait_spoken()
+    assert [path for path, _, _ in scene.world.performed] == ["Window.driver"]
+    assert scene.answers.asked == []
