@@ -244,10 +244,15 @@ class Understander:
 
     def _by_sound(self, heard: Hypothesis, known: Mapping[str, Any]) -> list[Interpretation]:
         best = self._sounds_like(heard.text, known)
-        for rank, text in enumerate(heard.alternatives[:4], start=1):
+        for rank, text in enumerate(heard.alternatives[:4]):
+            costs = heard.alternative_costs
+            # Half the nats: neighbouring frames are not independent.
+            weight = math.exp(-costs[rank] / 2) if rank < len(costs) else 0.9 ** (rank + 1)
+            if best is not None and weight <= best.confidence:
+                continue
             other = self._sounds_like(text, known)
-            if other and (best is None or other.confidence * 0.9**rank > best.confidence):
-                best = replace(other, text=heard.text, confidence=other.confidence * 0.9**rank)
+            if other and (best is None or other.confidence * weight > best.confidence):
+                best = replace(other, text=heard.text, confidence=other.confidence * weight)
         whole = [] if best is None else [best]
         if best is not None and best.confidence >= 0.9:
             return whole
