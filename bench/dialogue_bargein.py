@@ -4,8 +4,9 @@ Everything between the microphone and the decision is the real thing: front end 
 gate, recognizer, endpoint, dialogue, player with the espeak-ng voice. The loudspeaker's sound comes back
 into the microphone through a room response. Time is the stream's, so results do not depend on the machine.
 
-* False interruptions: the assistant speaks, nobody else does, while noise of one kind runs. Counted are
-  pauses (playback held, resumed a moment later) and lost replies (cancelled for words nobody said).
+* False interruptions: the assistant speaks, and noise of one kind runs, somebody coughs or says "uh-huh".
+  Counted are the times it was softened by 20 dB, pauses (playback held, resumed a moment later) and lost
+  replies (cancelled for words nobody said).
 * Barge-in: a recorded driver starts to speak in the middle of a reply. Timed is from the first sample
   of speech to the sample from which the reply is 20 dB softer, and to the last sample played; counted is
   whether the command was understood. The recordings were made in moving cars and hold noise before the
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import tomllib
 from audio_scenes import cabin_noise, music
+from scipy.signal import butter, lfilter
 
 from carvoice.assistant.ears import Ears
 from carvoice.audio.cabin import VirtualCabin
@@ -45,6 +47,7 @@ from carvoice.tts import CachedVoice, EspeakVoice, Player
 
 RESULTS = Path(__file__).parent / "results"
 BLOCK = 320
+VOICES = ("en-us", "en-gb-x-rp", "en-gb-scotland", "en-us+f3", "en-us+m3", "en-gb-x-rp+f2")
 
 
 def onset_of(sound: np.ndarray) -> float:
@@ -55,6 +58,39 @@ def onset_of(sound: np.ndarray) -> float:
     loud = level_db > floor_db + 10
     starts = np.flatnonzero(loud[:-2] & loud[1:-1] & loud[2:])
     return float(starts[0]) * 0.01
+
+
+def coughs(seconds: float, seed: int) -> np.ndarray:
+    """One to three coughs every five seconds: a burst of breath and a rasping end. Made here."""
+    rng = np.random.default_rng(seed)
+    sound = np.zeros(int(seconds * 16000))
+    for start_s in np.arange(1.0, seconds - 3.0, 5.0):
+        at = start_s + rng.uniform(0, 1)
+        for _ in range(rng.integers(1, 4)):
+            t = np.arange(int(rng.uniform(0.2, 0.35) * 16000)) / 16000
+            breath = lfilter(
+                *butter(2, (rng.uniform(350, 600) / 8000, 0.45), "band"), rng.standard_normal(len(t))
+            )
+            rasp = np.sign(np.sin(2 * np.pi * rng.uniform(90, 220) * t)) * np.clip(t / 0.1, 0, 1)
+            rasp = lfilter(*butter(1, (500 / 8000, 1800 / 8000), "band"), rasp)
+            cough = (breath * np.exp(-t / 0.06) + 0.3 * rasp * np.exp(-t / 0.09)) * np.clip(t / 0.004, 0, 1)
+            first = int(at * 16000)
+            sound[first : first + len(t)] += cough / np.abs(cough).max()
+            at += rng.uniform(0.3, 0.5)
+    return sound
+
+
+def back_channels(seconds: float, seed: int) -> np.ndarray:
+    """Every five seconds somebody says "uh-huh", "mhm", "hm" or "wow", in one of six espeak-ng voices."""
+    rng = np.random.default_rng(seed)
+    voices = [EspeakVoice(name) for name in VOICES]
+    sound = np.zeros(int(seconds * 16000))
+    for start_s in np.arange(1.0, seconds - 3.0, 5.0):
+        word = rng.choice(("uh huh", "mhm", "hmm", "oh", "wow", "aha"))
+        spoken = np.concatenate(list(voices[rng.integers(len(voices))].synthesize(str(word))))
+        first = int((start_s + rng.uniform(0, 1)) * 16000)
+        sound[first : first + len(spoken)] += spoken / np.abs(spoken).max()
+    return sound
 
 
 @dataclass
@@ -207,6 +243,9 @@ def main() -> None:
         "rain, -40 dBFS": cabin_noise(seconds, 4, "rain") * 10 ** (-40 / 20),
         "music from a phone, -40 dBFS": music(seconds, 5) / np.sqrt(np.mean(music(seconds, 5) ** 2)) * 0.01,
     }
+    drive = cabin_noise(seconds, 6, "drive") * 10 ** (-45 / 20)
+    kinds["coughs in a driving car, peaks at -12 dBFS"] = drive + 0.25 * coughs(seconds, 7)
+    kinds['"uh-huh" in a driving car, peaks at -12 dBFS'] = drive + 0.25 * back_channels(seconds, 8)
     kinds = {name: None if noise is None else noise.astype(np.float32) for name, noise in kinds.items()}
     report: dict[str, dict] = {"false": {}, "barge_in": {}}
     for name, noise in kinds.items():

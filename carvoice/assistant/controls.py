@@ -47,7 +47,8 @@ def connect(button: TalkButton, config: DialogueConfig, state: CarState, stack: 
 
 def watch_signal(button: TalkButton, state: CarState, path: str) -> None:
     """Press the button when the signal becomes true; one that is true from the start is stuck."""
-    was_up = False
+    first = state.get(path)
+    was_up = first is not None and not first.value
 
     def changed(value: Value | None) -> None:
         nonlocal was_up

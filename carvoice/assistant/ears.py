@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from carvoice.asr.wake import WakeSpotter
+from carvoice.asr.wake import WakeSettings, WakeSpotter
 from carvoice.assistant import rooms
 from carvoice.assistant.listener import Listener
 from carvoice.config import Config
@@ -38,7 +38,8 @@ class Ears:
         config = self._config
         recognizer = rooms.build_recognizer(self.automaton, self.lexicon, config.asr)
         phrase = config.asr.wake_phrase
-        wake = WakeSpotter(recognizer.acoustic, (phrase,), self.lexicon) if phrase else None
+        settings = WakeSettings(config.asr.wake_threshold)
+        wake = WakeSpotter(recognizer.acoustic, (phrase,), self.lexicon, settings) if phrase else None
         # An understander of its own: it is asked from the listener's thread.
         parser = rooms.build_prefix_parser(self.automaton)
         return Listener(

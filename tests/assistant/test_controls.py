@@ -62,6 +62,14 @@ def test_a_button_that_is_down_from_the_start_is_stuck_and_one_without_a_value_i
     assert button.taken() == ["release", "press", "release"]
 
 
+def test_a_button_whose_signal_was_known_before(car):
+    state, button = CarState(car), Button()
+    frame(state, 0)
+    watch_signal(button, state, PATH)
+    frame(state, 1)
+    assert button.taken() == ["press"]
+
+
 def test_a_car_without_a_talk_button_is_fine(car):
     with ExitStack() as stack:
         connect(Button(), DialogueConfig(talk_signal="Vehicle.No.Such"), CarState(car), stack)
