@@ -135,7 +135,7 @@ class VehicleConfig(Section):
     )
     simulate: Literal["auto", "yes", "no"] = Field(
         "auto",
-        description="Run the simulated car in this process; 'auto': on interface virtual, without broker.",
+        description="Run the simulated car in this process; 'auto': on virtual, carvoice_sim or no broker.",
     )
     scenario: str = Field("", description="Scenario file of the simulated car.")
     status_timeout_ms: int = Field(

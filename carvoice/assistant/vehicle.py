@@ -27,6 +27,7 @@ from carvoice.vehicle.state import CarState
 if TYPE_CHECKING:
     from carvoice.vehicle.kuksa import BrokerAddress
 
+_INSIDE = ("virtual", "carvoice_sim")  # interfaces that nobody outside this process is on
 _STAND_IN_CYCLE_S = 0.2  # how often the stand-in databroker's providers publish
 
 
@@ -80,7 +81,7 @@ def car_path(config: VehicleConfig) -> Path:
 
 def is_simulated(config: VehicleConfig) -> bool:
     """Whether this process plays the car too."""
-    is_here = config.interface == "virtual" if config.target == "can" else not config.broker
+    is_here = config.interface in _INSIDE if config.target == "can" else not config.broker
     return config.simulate == "yes" or (config.simulate == "auto" and is_here)
 
 

@@ -8,6 +8,7 @@ driver is told that the car doesn't have it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -66,23 +67,26 @@ def check_car(path: Path | str, actions: Path | str | None = None) -> tuple[Prob
     try:
         car = Car.load(path)
     except CarError as error:
-        return (Problem(Severity.ERROR, path, 0, _without(str(error), path)),)
+        return (_refused(path, error),)
     problems = [*_nodes(car), *_shared_requests(car)]
     try:
         problems += _policy(car, Policy.load(car.rules_path, car))
     except CarError as error:
-        problems.append(Problem(Severity.ERROR, car.rules_path, 0, _without(str(error), car.rules_path)))
+        problems.append(_refused(car.rules_path, error))
     if actions is not None:
         try:
             problems += _actions(car, Actions.load(actions))
         except CarError as error:
-            problems.append(Problem(Severity.ERROR, Path(actions), 0, _without(str(error), Path(actions))))
+            problems.append(_refused(Path(actions), error))
     return tuple(sorted(problems, key=lambda p: (str(p.path), p.line)))
 
 
-def _without(text: str, path: Path) -> str:
-    """The message without the file name, which the problem has already; a line number stays in front."""
-    return text.removeprefix(f"{path}").removeprefix(":").strip()
+def _refused(path: Path, error: CarError) -> Problem:
+    """What a loader refused, with the line it named."""
+    where = re.match(rf"{re.escape(str(path))}:(\d+)?:? *", str(error))
+    if where is None:
+        return Problem(Severity.ERROR, path, 0, str(error))
+    return Problem(Severity.ERROR, path, int(where.group(1) or 0), str(error)[where.end() :])
 
 
 def _nodes(car: Car) -> Iterator[Problem]:
