@@ -18,10 +18,10 @@ prof. checksum             polynomial            counter      data ID in the che
 Behind the checks of single frames a message may have the specification's state machine (E2E_SMCheck): its
 frames are believed only while enough of the last ``window_size`` were good.
 
-SecOC (authentication by a truncated CMAC) is left out on purpose. Its freshness values come from a manager that
-every maker defines anew, and its keys belong into a hardware security module, which python-can does not reach;
-a CMAC with a key from a file and a counter of our own would look like security and fit no ECU. Where a car wants
-it, the gateway or the CAN driver below the interface has to add it.
+SecOC (authentication by a truncated CMAC) is left out on purpose. Its freshness values come from a manager
+that every maker defines anew, and its keys belong into a hardware security module, which python-can does
+not reach; a CMAC with a key from a file and a counter of our own would look like security and fit no ECU.
+Where a car wants it, the gateway or the CAN driver below the interface has to add it.
 """
 
 from __future__ import annotations
