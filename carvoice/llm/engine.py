@@ -116,7 +116,7 @@ class Engine:
         warm_started_s = time.monotonic()
         warm_tokens, from_disk = self._warm(system)
         self.report = EngineReport(
-            model=self._llama.metadata.get("general.name") or settings.model_path.stem,
+            model=settings.model_path.stem,
             load_ms=load_ms,
             warm_ms=(time.monotonic() - warm_started_s) * 1e3,
             warm_tokens=warm_tokens,
@@ -338,7 +338,7 @@ class EmbeddingEngine:
         self._llama = _load(settings, embedding=True)
         self._longest = settings.n_ctx
         self.report = EmbeddingReport(
-            model=self._llama.metadata.get("general.name") or settings.model_path.stem,
+            model=settings.model_path.stem,
             load_ms=(time.monotonic() - started_s) * 1e3,
             width=self._llama.n_embd(),
             rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

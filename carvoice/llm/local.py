@@ -126,7 +126,8 @@ class LocalTier:
         try:
             while not cancel.is_set():
                 if self._clock() > deadline_s:
-                    self._worker.kill()
+                    ended = True
+                    self._worker.give_up(self._number)
                     raise AnswerError("no token in time" if first else "the local model stalled")
                 event = self._worker.next_event(POLL_S)
                 if event is None:

@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 POLL_S = 0.02
 _FIRST_BACK_OFF_S = 1.0
 _LONGEST_BACK_OFF_S = 60.0
+_GRACE_S = 1.0  # a worker that is told to stop and says nothing for so long hangs
 _MEMORY_MARGIN = 1.15  # weights are mapped as they are; context and compute buffers come on top
 
 
@@ -57,6 +58,7 @@ class WorkerProcess:
         self._back_off_s = _FIRST_BACK_OFF_S
         self._restart_timer: threading.Timer | None = None
         self._closed = False
+        self._finished = 0  # number of the last request that it ended
         self._is_hopeless = False  # the file or the installation is at fault
         self.failure = ""
         self.restarts = 0
@@ -108,11 +110,22 @@ class WorkerProcess:
         """It has done its work: the next restart needs no long pause."""
         self._back_off_s = _FIRST_BACK_OFF_S
 
-    def kill(self) -> None:
-        """End it at once; it is started again."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+    def give_up(self, number: int) -> None:
+        """Cancel a request that takes too long; a worker that does not even hear that is killed.
+
+        A slow one is left alive: loading its model again would cost more than the answer did.
+        """
+        self.send(op="cancel", id=number)
+        process = self._process
+
+        def look() -> None:
+            if self._finished < number and process is not None and process.poll() is None:
+                _log.warning("the local model's process hangs; killing it")
+                process.kill()
+
+        watch = threading.Timer(_GRACE_S, look)
+        watch.daemon = True
+        watch.start()
 
     def close(self) -> None:
         """End it for good."""
@@ -160,6 +173,9 @@ class WorkerProcess:
                 "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
                 # A crash must be over at once: ggml would call a debugger for a backtrace first.
                 "GGML_NO_BACKTRACE": "1",
+                # Threads that wait for each other must sleep: where other work wants the cores, spinning
+                # ones took 60 s for an answer of 4 s.
+                "OMP_WAIT_POLICY": "passive",
             },
         )
         threading.Thread(
@@ -179,6 +195,8 @@ class WorkerProcess:
                 _log.error("local model: %s", self.failure)
                 return
             else:
+                if event["event"] != "piece":
+                    self._finished = event["id"]
                 events.put(event)
         if not self._closed:
             self.failure = f"the local model's process ended with status {process.wait()}"

@@ -169,7 +169,7 @@ class TestTier:
         assert (record.outcome, record.tier, record.model, record.tokens) == (
             "answered",
             "local",
-            "tiny-random",
+            "rain",
             8,
         )
         assert tier.pid != os.getpid()
@@ -192,15 +192,34 @@ class TestTier:
         assert tier.restarts == 1
         assert tier.pid is not None
 
-    def test_a_stalled_worker_is_killed(self, start) -> None:
+    def test_a_stalled_worker_is_killed_and_comes_back(self, start) -> None:
         tier = start("rain.gguf", LocalLimits(load_s=60.0, first_token_s=0.3))
         assert tier.wait_ready(60)
-        os.kill(tier.pid, signal.SIGSTOP)
+        stalled = tier.pid
+        os.kill(stalled, signal.SIGSTOP)
         stream = TieredAnswerer([tier]).answer("what is rain")
         list(stream)
         assert "no token in time" in stream.record.fallbacks[0]
         assert stream.record.outcome == "failed"
-        assert tier.pid is None
+        deadline_s = time.monotonic() + 30
+        while tier.restarts == 0 and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        assert tier.wait_ready(60)
+        assert tier.pid != stalled
+
+    def test_a_slow_worker_is_left_alive(self, start) -> None:
+        tier = start("endless.gguf", LocalLimits(load_s=60.0, first_token_s=0.0, max_tokens=5000))
+        assert tier.wait_ready(60)
+        slow = tier.pid
+        for _ in range(2):
+            stream = TieredAnswerer([tier]).answer("go on")
+            list(stream)
+            assert "no token in time" in stream.record.fallbacks[0]
+        deadline_s = time.monotonic() + 30
+        while tier._worker._finished < 2 and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        assert tier._worker._finished == 2  # it has heard that nobody waits any more: no reason to kill it
+        assert (tier.pid, tier.restarts) == (slow, 0)
 
     def test_cancel_is_heard_and_the_next_question_gets_its_own_answer(self, start) -> None:
         tier = start("endless.gguf", LocalLimits(load_s=60.0, first_token_s=30.0, max_tokens=150))
