@@ -11,11 +11,9 @@ import contextlib
 import errno
 import time
 
-import can
-
 from carvoice.records import Action, Evidence, FrameRecord
 from carvoice.trace import Clock
-from carvoice.vehicle.bus import Bus
+from carvoice.vehicle.bus import BUS_ERRORS, Bus
 from carvoice.vehicle.car import Car, Leg
 from carvoice.vehicle.gate import DeniedError, Gate
 from carvoice.vehicle.performer import HEARD, ActuatorSettings, NotTakenError, Performer
@@ -23,6 +21,7 @@ from carvoice.vehicle.readback import Condition, read_back
 from carvoice.vehicle.state import CarState
 
 _BUSY = "the bus is full of frames that go first, or nobody acknowledged ours"
+_MAY_BE_LATE = "this interface cannot take it back, so it may still go out (see one-shot)"
 _QUEUE_FULL = (errno.ENOBUFS, errno.EAGAIN)
 
 
@@ -58,8 +57,9 @@ class Actuator(Performer):
         while True:
             try:
                 return self._gate.send(self._bus.raw, action, self._state, confirmed, trace_id)
-            except can.CanError as error:
-                is_full = error.error_code in _QUEUE_FULL
+            except BUS_ERRORS as error:
+                code = error.errno if isinstance(error, OSError) else error.error_code
+                is_full = code in _QUEUE_FULL
                 if not is_full or self._clock() + pause_s > deadline_s:
                     reason = f"the bus did not take the frame: {error}"
                     raise NotTakenError(Evidence.FAILED, reason) from error
@@ -80,7 +80,7 @@ class Actuator(Performer):
         if self._bus.confirms_tx and not self._wait(
             lambda: state.was_transmitted(request), settings.confirm_s
         ):
-            self._purge()
+            is_purged = self._purge()
             if self._cancelled.is_set():
                 return Evidence.REQUESTED, "cancelled"
             # on a busy computer the confirmation may only be late: the car knows
@@ -88,7 +88,8 @@ class Actuator(Performer):
             found, detail = read_back(node, action.value, state, seen, late_s, late_s, self._wait)
             if found in HEARD:
                 return found, detail
-            return Evidence.FAILED, f"no transmission confirmation: {self._bus.trouble or _BUSY}"
+            late = "" if is_purged else f"; {_MAY_BE_LATE}"
+            return Evidence.FAILED, f"no transmission confirmation: {self._bus.trouble or _BUSY}{late}"
         if node.write.interval_s > 0:
             found, detail = self._held(action, confirmed, node.write, seen)
         else:
@@ -106,7 +107,7 @@ class Actuator(Performer):
                     return False
                 try:
                     self._gate.send(self._bus.raw, action, self._state, confirmed, repeated=True)
-                except (DeniedError, can.CanError):
+                except (DeniedError, *BUS_ERRORS):
                     # no longer allowed, or the bus is in trouble: what was said has to do
                     return self._wait(condition, left_s)
             return True
@@ -114,10 +115,13 @@ class Actuator(Performer):
         try:
             return self._read_back(action, seen, wait)
         finally:
-            with contextlib.suppress(can.CanError):
+            with contextlib.suppress(*BUS_ERRORS):
                 self._gate.send_idle(self._bus.raw, leg.message)
 
-    def _purge(self) -> None:
-        """Take an unsent frame back out of the driver, so that it is not carried out late."""
-        with contextlib.suppress(NotImplementedError, can.CanError):
+    def _purge(self) -> bool:
+        """Take an unsent frame out of the driver, so that it is not carried out late; whether it could."""
+        try:
             self._bus.raw.flush_tx_buffer()
+        except (NotImplementedError, *BUS_ERRORS):
+            return False
+        return True

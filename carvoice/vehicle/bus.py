@@ -3,12 +3,18 @@
 An interface that fails (pulled out, taken down) is closed and opened again, with growing pauses. Meanwhile
 every frame is refused at once; nothing is kept for later. Coming back from bus-off is the interface's own
 affair (socketcan: ``ip link set can0 type can restart-ms 100``); its drivers drop what was queued.
+
+python-can cannot take a frame back out of a socketcan driver. A controller that nobody acknowledges goes on
+sending it, and an ECU that is plugged in a minute later carries the old request out. Where that can hurt, set
+the interface up with ``one-shot on``: each frame is tried once, and what lost the arbitration is reported as
+failed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import inspect
 import logging
 import threading
 from collections.abc import Callable
@@ -28,10 +34,17 @@ MAX_RETRY_S = 5.0
 # error classes in the ID of an error frame (Linux' can/error.h); the graver one wins
 _OFF, _RESTARTED = 0x40, 0x100
 _TROUBLES = {_OFF: "the controller is off the bus", 0x20: "nobody acknowledges our frames"}
-_OPEN_ERRORS = (can.CanError, OSError, ValueError, TypeError, ImportError)
+_OWN_BY_KEYWORD = ("kvaser", "neovi")  # they look for it among their further keywords
+BUS_ERRORS = (can.CanError, OSError)  # what a working interface raises when it no longer works
+_OPEN_ERRORS = (*BUS_ERRORS, ValueError, TypeError, ImportError)
 
 Listener = Callable[[can.Message], None]
 Opener = Callable[[], tuple[can.BusABC, bool]]
+
+
+def reports_own_frames(interface: str, bus_class: type[can.BusABC]) -> bool:
+    """Whether an interface heeds ``receive_own_messages``; many take it and ignore it (slcan, socketcand)."""
+    return interface in _OWN_BY_KEYWORD or "receive_own_messages" in inspect.signature(bus_class).parameters
 
 
 class Bus:
@@ -85,8 +98,9 @@ class Bus:
 
         def connect() -> tuple[can.BusABC, bool]:
             try:
-                return can.Bus(interface=interface, receive_own_messages=True, **options), True
-            except can.CanInterfaceNotImplementedError:
+                raw = can.Bus(interface=interface, receive_own_messages=True, **options)
+                return raw, reports_own_frames(interface, type(raw))
+            except (can.CanInterfaceNotImplementedError, TypeError):
                 if interface not in can.VALID_INTERFACES:
                     raise
                 # the interface is there but cannot report our own frames
@@ -143,7 +157,7 @@ class Bus:
         while True:
             try:
                 message = self.raw.recv(timeout=0)
-            except can.CanError as error:
+            except BUS_ERRORS as error:
                 raise BusError(f"CAN bus {self.raw.channel_info}: {error}") from error
             if message is None:
                 return n
@@ -174,7 +188,7 @@ class Bus:
         while not self._stop.is_set():
             try:
                 message = self.raw.recv(timeout=POLL_S)
-            except (can.CanError, OSError) as error:
+            except BUS_ERRORS as error:
                 self.failures += 1
                 self._recover(error)
                 continue

@@ -11,10 +11,8 @@ import threading
 import time
 from types import TracebackType
 
-import can
-
 from carvoice.trace import Clock
-from carvoice.vehicle.bus import Bus
+from carvoice.vehicle.bus import BUS_ERRORS, Bus
 from carvoice.vehicle.car import Car
 from carvoice.vehicle.gate import Gate
 
@@ -53,7 +51,7 @@ class Heartbeat:
             self._due[name] = (now_s + codec.cycle_time_s, codec)
             try:
                 self._gate.send_idle(self._bus.raw, codec)
-            except can.CanError:
+            except BUS_ERRORS:
                 self.failures += 1
         return min((due_s for due_s, _ in self._due.values()), default=None)
 

@@ -254,9 +254,10 @@ def test_queue_full_is_tried_again_and_then_given_up(rig, monkeypatch):
     assert rig.state.get(TEMP).value == 23.0  # the dropped command never arrives
 
 
-def test_another_send_error_fails_at_once(rig, monkeypatch):
+@pytest.mark.parametrize("error", [can.CanOperationError("Network is down", 100), OSError(100, "down")])
+def test_another_send_error_fails_at_once(rig, monkeypatch, error):
     def down(msg, timeout=None):
-        raise can.CanOperationError("Network is down", 100)
+        raise error  # a serial adapter raises OSError
 
     monkeypatch.setattr(rig.ours.raw, "send", down)
     before_s = rig.clock()
@@ -271,7 +272,18 @@ def test_no_transmission_confirmation_fails_and_purges(rig, monkeypatch):
     result = rig.actuator.perform(setting(TEMP, 23.0))
     assert result.evidence is Evidence.FAILED
     assert result.detail.startswith("no transmission confirmation")
+    assert "may still go out" not in result.detail
     assert purged == [1]
+
+
+def test_an_interface_that_cannot_take_a_frame_back_is_told_of(rig, monkeypatch):
+    def cannot():
+        raise NotImplementedError
+
+    monkeypatch.setattr(rig.ours.raw, "send", lambda msg, timeout=None: None)
+    monkeypatch.setattr(rig.ours.raw, "flush_tx_buffer", cannot)
+    result = rig.actuator.perform(setting(TEMP, 23.0))
+    assert (result.evidence, "it may still go out" in result.detail) == (Evidence.FAILED, True)
 
 
 def test_a_late_confirmation_does_not_make_a_done_thing_failed(rig, monkeypatch):

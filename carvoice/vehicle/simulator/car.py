@@ -9,7 +9,7 @@ import can
 
 from carvoice.records import Value
 from carvoice.trace import Clock
-from carvoice.vehicle.bus import Bus
+from carvoice.vehicle.bus import BUS_ERRORS, Bus
 from carvoice.vehicle.car import Car, Node
 from carvoice.vehicle.e2e import Checker
 from carvoice.vehicle.simulator.ecu import StatusMessage, requested, status_bits
@@ -254,7 +254,7 @@ class SimulatedCar:
         )
         try:
             self._bus.raw.send(frame)
-        except can.CanError:
+        except BUS_ERRORS:
             self.send_failures += 1
 
     def start(self) -> None:
