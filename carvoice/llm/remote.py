@@ -129,8 +129,18 @@ def stream_remote(
     *,
     cancel: Cancel,
     draft: Draft,
+    patience_s: float | None = None,
 ) -> Iterator[str]:
     """Yield the answer's text as it arrives; tool calls end up in ``draft.proposals``.
+
+    Args:
+        deployment: who is asked.
+        messages: see :func:`~carvoice.llm.prompt.build_messages`.
+        tools: that may be called.
+        limits: of the answer.
+        cancel: ends it.
+        draft: filled in.
+        patience_s: to the first token, where it is less than the limit.
 
     Raises:
         RemoteError: no connection, an error status, a limit exceeded, or a stream that is cut or garbage.
@@ -138,14 +148,15 @@ def stream_remote(
     client = client_for(deployment, limits)  # may import: our time, not the server's
     reader = _Reader(client, deployment, messages, tools, limits)
     started_s = time.monotonic()
-    deadline_s = started_s + limits.first_token_s
+    patience_s = min(limits.first_token_s, patience_s or limits.first_token_s)
+    deadline_s = started_s + patience_s
     said = False
     try:
         while not cancel.is_set():
             now_s = time.monotonic()
             until_s = min(deadline_s, started_s + limits.total_s)
             if now_s >= until_s:
-                raise RemoteError(_too_slow(said, now_s - started_s, limits))
+                raise RemoteError(_too_slow(said, now_s - started_s, patience_s, limits))
             try:
                 piece = reader.pieces.get(timeout=min(_POLL_S, until_s - now_s))
             except queue.Empty:
@@ -233,6 +244,7 @@ class _Reader:
             name_and_arguments[0] += call.function.name or ""
             name_and_arguments[1] += call.function.arguments or ""
         self.pieces.put(choice.delta.content or "")
+        time.sleep(0)  # lets whoever waits for it have the interpreter now, not after the next chunk
         self.finish_reason = choice.finish_reason or self.finish_reason
 
 
@@ -257,10 +269,10 @@ def _finish(
         )
 
 
-def _too_slow(said: bool, elapsed_s: float, limits: Limits) -> str:
+def _too_slow(said: bool, elapsed_s: float, patience_s: float, limits: Limits) -> str:
     if elapsed_s >= limits.total_s:
         return f"not finished after {limits.total_s:g} s"
-    return f"silent for {limits.stall_s:g} s" if said else f"no token within {limits.first_token_s:g} s"
+    return f"silent for {limits.stall_s:g} s" if said else f"no token within {patience_s:.3g} s"
 
 
 def _classified(error: Exception) -> RemoteError:

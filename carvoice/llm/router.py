@@ -20,6 +20,10 @@ from carvoice.llm.prompt import build_messages
 from carvoice.llm.remote import Deployment, Limits, RemoteError, client_for, preload, stream_remote
 from carvoice.llm.sentences import sound_sentences
 
+# A deployment that takes this many times its usual time to first token is passed over, if another is left.
+_PATIENCE = 5.0
+_LEAST_PATIENCE_S = 1.0
+
 _log = logging.getLogger(__name__)
 
 STRATEGIES = ("latency-based-routing", "least-busy", "fallbacks")
@@ -107,6 +111,7 @@ class Router:
             raise AnswerError(self._why_none(context.tags))
         for deployment in candidates:
             health = self._health[deployment]
+            has_stand_in = deployment is not candidates[-1]
             heard_s = draft.first_token_s if draft.spoken else None
             draft.model, draft.first_token_s = deployment.name, None
             messages = build_messages(self._system, question, context, draft.passages, draft.spoken)
@@ -115,7 +120,13 @@ class Router:
             started_s = time.monotonic()
             try:
                 pieces = stream_remote(
-                    deployment, messages, tools, self._settings.limits, cancel=cancel, draft=draft
+                    deployment,
+                    messages,
+                    tools,
+                    self._settings.limits,
+                    cancel=cancel,
+                    draft=draft,
+                    patience_s=_patience_s(health.latency_ms()) if has_stand_in else None,
                 )
                 # A line end closes a sentence for good: it is in draft.spoken before the next is asked for.
                 yield from (sentence + "\n" for sentence in sound_sentences(pieces, draft.spoken))
@@ -159,3 +170,8 @@ class Router:
         if not fitting:
             return f"no deployment carries the tags {sorted(tags)}"
         return f"all remotes rest, the next for {min(self._health[d].resting_s() for d in fitting):.0f} s"
+
+
+def _patience_s(usual_ms: float) -> float | None:
+    """How long the first token of a deployment with a stand-in is waited for; None knows no better limit."""
+    return max(_LEAST_PATIENCE_S, _PATIENCE * usual_ms / 1e3) if usual_ms else None
