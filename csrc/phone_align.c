@@ -269,12 +269,14 @@ static void expand_identical(cv_align *s, const cv_align_costs *c, const cv_alig
     for (int32_t i = 0; i < s->n_active[slot]; i++) {
         const int32_t state = s->active[base + (size_t)i];
         const cell *here = &s->cells[base + (size_t)state];
-        const int32_t arc = cv_find_arc(graph->arc_start, graph->arc_word, state, word);
+        int32_t arc = cv_find_arc(graph->arc_start, graph->arc_word, state, word);
         if (arc < 0) continue;
-        for (int32_t k = 0; k < here->count; k++) {
-            const cv_align_token *token = &s->tokens[here->token[k]];
-            const uint32_t history = (token->history ^ (uint32_t)(word + 1)) * 2654435761u + 40503u;
-            offer(s, c, graph->arc_next[arc], to, token->cost, here->token[k], word, at, history);
+        for (; arc < graph->arc_start[state + 1] && graph->arc_word[arc] == word; arc++) {
+            for (int32_t k = 0; k < here->count; k++) {
+                const cv_align_token *token = &s->tokens[here->token[k]];
+                const uint32_t history = (token->history ^ (uint32_t)(word + 1)) * 2654435761u + 40503u;
+                offer(s, c, graph->arc_next[arc], to, token->cost, here->token[k], word, at, history);
+            }
         }
     }
 }

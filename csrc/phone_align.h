@@ -41,7 +41,7 @@ typedef struct {
     const float *drop_word;              /* per word: its cost when no phone of it was heard */
 } cv_align_trie;
 
-/* A deterministic word automaton; arcs of a state stand together, sorted by word. */
+/* A word automaton; arcs of a state stand together, sorted by word. Several may have the same word. */
 typedef struct {
     int32_t n_states, start, n_words, wildcard;
     const int32_t *arc_start, *arc_word, *arc_next;

@@ -10,13 +10,13 @@ linear time", TCS 92(1), 1992); the self-loops of wildcards are the only cycles.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from carvoice.errors import GrammarError
-from carvoice.grammar.automaton import KIND_WILDCARD, Automaton, Int32Array
+from carvoice.grammar.automaton import KIND_TEXT, KIND_WILDCARD, Automaton, Int32Array
 from carvoice.grammar.words import WILDCARD
 
 MAX_STATES = 400_000
@@ -31,7 +31,7 @@ class WordAcceptor:
         words: the vocabulary; ``WILDCARD`` stands for any word.
         start: start state.
         finals: states a sentence may end in.
-        sources, labels, targets: int32, the arcs, sorted by source; ``labels`` index ``words``.
+        sources, labels, targets: int32, the arcs, sorted by source, then label; ``labels`` index ``words``.
     """
 
     words: tuple[str, ...]
@@ -53,13 +53,16 @@ class WordAcceptor:
 class _Union:
     """The automaton with its lists written out; states are numbered as they are met."""
 
-    def __init__(self, automaton: Automaton, wildcard: int, max_list_values: int) -> None:
+    def __init__(
+        self, automaton: Automaton, words: tuple[str, ...], max_list_values: int, apart: Collection[str] = ()
+    ) -> None:
         self.arcs: list[dict[int, list[int]]] = []
         self.epsilons: list[list[int]] = []
         self.is_final: list[bool] = []
         self._lists: dict[tuple[int, int], int] = {}
         self._automaton = automaton
-        self._wildcard = wildcard
+        self._wildcard = words.index(WILDCARD)
+        self._apart = {name: words.index(placeholder(name)) for name in apart}
         self._max_list_values = max_list_values
         for state in range(automaton.n_states):
             self._new(automaton.final_start[state] < automaton.final_start[state + 1])
@@ -94,6 +97,9 @@ class _Union:
             return self._lists[key]
         program = self._automaton.lists[list_id]
         entry = self._lists[key] = self._new()
+        if program.name in self._apart and program.kind == KIND_TEXT:
+            self.arcs[entry][self._apart[program.name]] = [then]
+            return entry
         if program.kind == KIND_WILDCARD:
             inside = self._new()
             self.arcs[entry][self._wildcard] = [inside]
@@ -115,18 +121,26 @@ class _Union:
         return entry
 
 
-def build_acceptor(automaton: Automaton, max_list_values: int = 50_000) -> WordAcceptor:
+def placeholder(name: str) -> str:
+    """The word that stands for a list that is kept apart."""
+    return f"{{{name}}}"
+
+
+def build_acceptor(
+    automaton: Automaton, max_list_values: int = 50_000, apart: Collection[str] = ()
+) -> WordAcceptor:
     """Determinize and minimize.
 
     Args:
         automaton: the compiled grammar.
         max_list_values: lists with more values are left out of the acceptor.
+        apart: text lists that stay one arc, to be put in by :func:`carvoice.grammar.graft.graft_list`.
 
     Raises:
         GrammarError: the result would have more than 400,000 states.
     """
-    words = (*sorted(automaton.vocabulary, key=automaton.vocabulary.__getitem__), WILDCARD)
-    union = _Union(automaton, len(words) - 1, max_list_values)
+    words = (*automaton.vocabulary, WILDCARD, *map(placeholder, apart))
+    union = _Union(automaton, words, max_list_values, apart)
     arcs, finals, _ = _determinize(union)
     return _minimize(arcs, finals, words)
 
@@ -139,8 +153,8 @@ def determinize_with_finals(automaton: Automaton) -> Iterator[tuple[str, tuple[i
     Raises:
         GrammarError: the determinized automaton would be too large.
     """
-    words = (*sorted(automaton.vocabulary, key=automaton.vocabulary.__getitem__), WILDCARD)
-    union = _Union(automaton, len(words) - 1, 2_000)
+    words = (*automaton.vocabulary, WILDCARD)
+    union = _Union(automaton, words, 2_000)
     came: list[tuple[int, int]] = []
     _, _, subsets = _determinize(union, came)
     seen: set[tuple[int, ...]] = set()

@@ -12,12 +12,13 @@ digits: ``WINDSHIELD  W IH1 N D SH IY2 L D``. What the user says replaces what i
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from carvoice.errors import GrammarError
-from carvoice.grammar.g2p import ARPABET, Phones, pronunciations
+from carvoice.grammar.g2p import ARPABET, ENGLISH_VOICES, Phones, phonemize, pronunciations
 from carvoice.resources import data_path
 
 SHIPPED = data_path("models", "asr-en", "lexicon.txt")
@@ -69,6 +70,18 @@ class Lexicon:
     def frequent_words(self, count: int) -> tuple[str, ...]:
         """The ``count`` most frequent words of the file, most frequent first."""
         return tuple(word for word, _ in zip(self._entries, range(count), strict=False))
+
+    def learn(self, words: Iterable[str]) -> None:
+        """Have espeak-ng say the words that are not listed, all of them in one voice after the other.
+
+        Changing the voice costs ten times what a word does, so this is worth it for many words.
+        """
+        lower = {word.lower() for word in words}
+        new = sorted(word for word in lower if word not in self)
+        for voice in ENGLISH_VOICES:
+            for word in new:
+                with contextlib.suppress(GrammarError):  # it has no sound: said when it is asked for
+                    phonemize(word, voice)  # kept; pronunciations() finds it there
 
     def pronunciations(self, word: str) -> tuple[Phones, ...]:
         """Every way to say ``word``, most usual first; ARPAbet in lower case without stress.

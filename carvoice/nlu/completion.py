@@ -15,7 +15,7 @@ class Completions:
     """Finds ends of begun sentences. Immutable; thread-safe.
 
     Args:
-        acceptor: the word sequences of the grammar, deterministic.
+        acceptor: the word sequences of the grammar.
     """
 
     def __init__(self, acceptor: WordAcceptor) -> None:
@@ -30,14 +30,11 @@ class Completions:
             words: the beginning.
             longest: at most so many words are added.
         """
-        state: int | None = self._acceptor.start
+        states = [self._acceptor.start]
         for word in words:
-            state = self._next(state, word)
-            if state is None:
-                return
-        assert state is not None
-        seen = {state}
-        waiting = deque([(state, tuple(words))])
+            states = list(dict.fromkeys(after for state in states for after in self._next(state, word)))
+        seen = set(states)
+        waiting = deque((state, tuple(words)) for state in states)
         while waiting:
             state, sentence = waiting.popleft()
             if state in self._acceptor.finals and len(sentence) > len(words):
@@ -51,10 +48,8 @@ class Completions:
                     seen.add(target)
                     waiting.append((target, (*sentence, word)))
 
-    def _next(self, state: int | None, word: str) -> int | None:
+    def _next(self, state: int, word: str) -> list[int]:
         label = self._ids.get(word)
-        if state is None or label is None:
-            return None
         arcs = slice(self._first[state], self._first[state + 1])
-        found = np.flatnonzero(self._acceptor.labels[arcs] == label)
-        return int(self._acceptor.targets[arcs][found[0]]) if len(found) else None
+        after: list[int] = self._acceptor.targets[arcs][self._acceptor.labels[arcs] == label].tolist()
+        return after

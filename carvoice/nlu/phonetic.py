@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,24 +18,16 @@ from carvoice.grammar.acceptor import WordAcceptor
 from carvoice.grammar.numbers import spoken
 from carvoice.grammar.words import WILDCARD, number_value, split_words, tokenize
 from carvoice.nlu._align import Aligner
-from carvoice.nlu.confusion import Confusions
 from carvoice.nlu.manners import Manners
+from carvoice.nlu.speller import Speller
 from carvoice.nlu.trie import pronunciation_trie
 
-MAX_PHONES_PER_WORD = 24
 MAX_HEARD_WORDS = 100
 MAX_REMEMBERED = 20_000  # words
 
 
 HeardSpan: TypeAlias = tuple[int, int, int, float, float]
 """As the aligner wants a heard word: from, to, its number or -1, cost of leaving it out, of losing it."""
-
-
-class Pronouncer(Protocol):
-    """Gives the pronunciations of a word; ``carvoice.grammar.lexicon.Lexicon`` is one."""
-
-    def pronunciations(self, word: str) -> tuple[tuple[str, ...], ...]:
-        """Every way to say the word, most usual first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +119,7 @@ class PhoneticSearch:
 
     Args:
         acceptor: the word sequences of the grammar.
-        lexicon: pronunciations; None compares letters.
-        confusions: costs over the phones (or letters).
+        speller: how words sound, and what it costs to hear one sound for another.
         manners: which words may be left out for little, and which must not.
         skip_phrases: more phrases that may be left out for little.
         settings: search limits.
@@ -138,16 +129,15 @@ class PhoneticSearch:
     def __init__(
         self,
         acceptor: WordAcceptor,
-        lexicon: Pronouncer | None,
-        confusions: Confusions,
+        speller: Speller,
         *,
         manners: Manners | None = None,
         skip_phrases: Iterable[str] = (),
         settings: SearchSettings | None = None,
         language: str = "en",
     ) -> None:
-        self._lexicon = lexicon
-        self._numbers = {symbol: index for index, symbol in enumerate(confusions.symbols)}
+        confusions = speller.confusions
+        self._variants = speller.variants
         self._settings = settings or SearchSettings()
         self._language = language
         self._manners = manners or Manners()
@@ -161,9 +151,9 @@ class PhoneticSearch:
         self._words = acceptor.words
         self._ids = {word: index for index, word in enumerate(acceptor.words)}
         self._confusions = confusions
-        self._symbols: dict[str, tuple[bytes, ...]] = {}
         self._skip_costs: dict[str, float] = {}
-        used = sorted({label for label in acceptor.labels.tolist() if acceptor.words[label] != WILDCARD})
+        used = [label for label in np.unique(acceptor.labels).tolist() if acceptor.words[label] != WILDCARD]
+        speller.learn(acceptor.words[label] for label in used)
         spelled = [(label, form) for label in used for form in self._variants(acceptor.words[label])]
         trie = pronunciation_trie(spelled, len(acceptor.words))
         drop_word = np.array([self._drop_cost(word) for word in acceptor.words], np.float32)
@@ -341,24 +331,6 @@ class PhoneticSearch:
                 before = row[index]
                 row[index] = min(swapped, before + drop, row[index - 1] + float(confusions.insert[other]))
         return row[-1]
-
-    def _variants(self, word: str) -> tuple[bytes, ...]:
-        known = self._symbols.get(word)
-        if known is None:
-            known = self._symbols[word] = self._spell(word)
-        return known
-
-    def _spell(self, word: str) -> tuple[bytes, ...]:
-        numbers = self._numbers
-        if self._lexicon is None:
-            letters = bytes(numbers[letter] for letter in word if letter in numbers)
-            return (letters[:MAX_PHONES_PER_WORD],) if letters else ()
-        try:
-            variants = self._lexicon.pronunciations(word)
-        except GrammarError:
-            return ()
-        coded = (bytes(numbers[phone] for phone in variant if phone in numbers) for variant in variants)
-        return tuple(dict.fromkeys(variant[:MAX_PHONES_PER_WORD] for variant in coded if variant))
 
 
 def _number_words(language: str) -> frozenset[str]:

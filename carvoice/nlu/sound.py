@@ -43,6 +43,10 @@ class SoundParser:
         self._exact = exact
         self._manners = manners
 
+    def with_exact(self, exact: ExactParser) -> SoundParser:
+        """The same search, its sentences understood by another parser."""
+        return SoundParser(self._search, exact, self._manners)
+
     def nearest(self, text: str, known: Mapping[str, Any]) -> Near | None:
         """The reading that sounds most like the text; None if nothing is near at all."""
         words = self._search.hear(text)

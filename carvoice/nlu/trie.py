@@ -14,55 +14,52 @@ def pronunciation_trie(
 ) -> tuple[
     Uint8Array, Uint8Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Uint8Array
 ]:
-    """A trie of pronunciations in preorder, as :class:`Aligner` wants it."""
-    children: list[dict[int, int]] = [{}]
-    words: list[list[int]] = [[]]
-    shortest = np.zeros(n_words, np.uint8)
-    for word, symbols in entries:
-        node = 0
-        for symbol in symbols:
-            after = children[node].get(symbol)
-            if after is None:
-                after = children[node][symbol] = len(children)
-                children.append({})
-                words.append([])
-            node = after
-        if word not in words[node]:
-            words[node].append(word)
-        if not shortest[word] or len(symbols) < shortest[word]:
-            shortest[word] = len(symbols)
-    phone, depth, skip, parent, word_start = [0], [0], [0], [0], [0]
-    word_at: list[int] = []
-    leaves: list[list[int]] = [[] for _ in range(n_words)]
-    stack = [(child, symbol, 1) for symbol, child in sorted(children[0].items(), reverse=True)]
-    open_nodes = [0]
-    while stack:
-        node, symbol, level = stack.pop()
-        while len(open_nodes) > level:
-            skip[open_nodes.pop()] = len(phone)
-        parent.append(open_nodes[-1])
-        open_nodes.append(len(phone))
-        word_start.append(len(word_at))
-        word_at.extend(words[node])
-        for word in words[node]:
-            leaves[word].append(len(phone))
-        phone.append(symbol)
-        depth.append(level)
-        skip.append(0)
-        stack.extend((child, then, level + 1) for then, child in sorted(children[node].items(), reverse=True))
-    for node in open_nodes:
-        skip[node] = len(phone)
-    word_start.append(len(word_at))
-    leaf_start = np.zeros(n_words + 1, np.int32)
-    np.cumsum([len(nodes) for nodes in leaves], out=leaf_start[1:])
+    """A trie of pronunciations in preorder, as :class:`Aligner` wants it.
+
+    In the order of the alphabet, every pronunciation shares its first phones with the one before it and
+    brings the rest as new nodes: that is the preorder.
+    """
+    in_order = sorted({(symbols, word) for word, symbols in entries if symbols})
+    phone, depth, parent = [0], [0], [0]
+    ends: list[int] = []  # per pronunciation the node it ends in
+    path = [0]  # nodes from the root to the last pronunciation's end
+    last = b""
+    for symbols, _ in in_order:
+        shared = 0
+        while shared < len(last) and shared < len(symbols) and last[shared] == symbols[shared]:
+            shared += 1
+        del path[shared + 1 :]
+        for symbol in symbols[shared:]:
+            path.append(len(phone))
+            parent.append(path[-2])
+            depth.append(len(path) - 1)
+            phone.append(symbol)
+        ends.append(path[-1])
+        last = symbols
+    skip = list(range(1, len(phone) + 1))
+    for node in range(len(phone) - 1, 0, -1):  # a node's last descendant is its last child's
+        skip[parent[node]] = max(skip[parent[node]], skip[node])
+    lengths = np.array([len(symbols) for symbols, _ in in_order], np.int32)
+    words = np.array([word for _, word in in_order], np.int32)
+    shortest = np.full(n_words, 255, np.uint8)
+    np.minimum.at(shortest, words, lengths.astype(np.uint8))
+    shortest[shortest == 255] = 0
+    leaves = np.array(ends, np.int32)
     return (
         np.array(phone, np.uint8),
         np.array(depth, np.uint8),
         np.array(skip, np.int32),
-        np.array(word_start, np.int32),
-        np.array(word_at, np.int32),
+        _starts(leaves, len(phone)),
+        words,  # the nodes rise with the alphabet, so the words are in the order of their nodes
         np.array(parent, np.int32),
-        leaf_start,
-        np.array([node for nodes in leaves for node in nodes], np.int32),
+        _starts(words, n_words),
+        leaves[np.argsort(words, kind="stable")],
         shortest,
     )
+
+
+def _starts(keys: Int32Array, n_keys: int) -> Int32Array:
+    """Where each key's items begin when they are in the order of their keys, and the end."""
+    starts = np.zeros(n_keys + 1, np.int32)
+    np.cumsum(np.bincount(keys, minlength=n_keys), out=starts[1:])
+    return starts

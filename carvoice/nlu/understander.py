@@ -6,28 +6,31 @@ by sound. What none of them explains well enough is rejected.
 
 from __future__ import annotations
 
+import logging
 import math
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from carvoice.grammar import build_acceptor, replace_list
-from carvoice.grammar.acceptor import WordAcceptor
+from carvoice.errors import CarvoiceError
+from carvoice.grammar import replace_list
 from carvoice.grammar.automaton import Automaton
 from carvoice.nlu.amount import amounts, in_digits, place_in_words
 from carvoice.nlu.completion import Completions
 from carvoice.nlu.confidence import probability
-from carvoice.nlu.confusion import Confusions
 from carvoice.nlu.exact import ExactParser, Reading
 from carvoice.nlu.manners import manners_of
-from carvoice.nlu.phonetic import PhoneticSearch, Pronouncer, SearchSettings
+from carvoice.nlu.phonetic import SearchSettings
+from carvoice.nlu.searchbuilder import SearchBuilder
 from carvoice.nlu.sound import SoundParser, is_same
+from carvoice.nlu.speller import Pronouncer
 from carvoice.nlu.spoken import MAX_COMMANDS, carried_over, corrected, joints
 from carvoice.records import Hypothesis, Interpretation, PrefixState, Slot
-from carvoice.resources import data_path
+
+_LOG = logging.getLogger(__name__)
 
 OUT_OF_RANGE = "out of range"
-LETTERS = "abcdefghijklmnopqrstuvwxyzäöüß'éèàçñ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,47 +87,63 @@ class Understander:
         settings: UnderstanderSettings | None = None,
     ) -> None:
         self._settings = settings or UnderstanderSettings()
-        self._lexicon = lexicon
         self._manners = manners_of(automaton.language, automaton.settings)
         amounts("", automaton.language)  # makes its table now, 25 ms, not in the first turn
-        self._use(automaton)
 
-    def replace_list(self, name: str, values: Mapping[str, Any] | Iterable[str]) -> None:
+        self.exact = ExactParser(automaton)
+        self.sound: SoundParser | None = None
+        self._completions: Completions | None = None
+        self._builder: SearchBuilder | None = None
+        self._replaced: frozenset[str] = frozenset()
+        self._building = threading.Lock()
+        if self._settings.near_misses:
+            self._builder = SearchBuilder(
+                automaton, lexicon, self._manners, self._settings.search, self._settings.max_list_values
+            )
+            self._listen_for(self.exact, self._replaced)
+
+    def replace_list(
+        self, name: str, values: Mapping[str, Any] | Iterable[str], *, wait: bool = False
+    ) -> None:
         """Give a text list other values (contacts, stations); see :func:`carvoice.grammar.replace_list`.
+
+        They are understood word for word at once. The search by sound learns them in a thread of its own:
+        ten thousand names take it about a second.
+
+        Args:
+            name: the list.
+            values: what is said, or what is said to what it stands for.
+            wait: return when the search by sound has them too.
 
         Raises:
             GrammarError: there is no text list of this name.
         """
-        self._use(replace_list(self.exact.automaton, name, values))
-
-    def _use(self, automaton: Automaton) -> None:
-        lexicon = self._lexicon
-        self.exact = ExactParser(automaton)
-        self.sound: SoundParser | None = None
-        self._completions: Completions | None = None
-        if self._settings.near_misses:
-            acceptor = build_acceptor(automaton, self._settings.max_list_values)
-            self._completions = Completions(acceptor)
-            search = self._make_search(automaton, acceptor, lexicon)
-            self.sound = SoundParser(search, self.exact, self._manners)
-
-    def _make_search(
-        self, automaton: Automaton, acceptor: WordAcceptor, lexicon: Pronouncer | None
-    ) -> PhoneticSearch:
-        table = data_path(f"confusions-{automaton.language.split('-')[0]}.tsv")
-        if lexicon is not None and table.exists():
-            confusions = Confusions.load(table)
-        else:
-            lexicon, confusions = None, Confusions.of_letters(LETTERS)
-        return PhoneticSearch(
-            acceptor,
-            lexicon,
-            confusions,
-            manners=self._manners,
-            skip_phrases=automaton.skip_texts(),
-            settings=self._settings.search,
-            language=automaton.language,
+        self.exact = ExactParser(replace_list(self.exact.automaton, name, values))
+        self._replaced |= {name}
+        if self.sound is None:
+            return
+        self.sound = self.sound.with_exact(self.exact)
+        task = threading.Thread(
+            target=self._learn_list, args=(name, self.exact, self._replaced), name="learn-list", daemon=True
         )
+        task.start()
+        if wait:
+            task.join()
+
+    def _learn_list(self, name: str, exact: ExactParser, replaced: frozenset[str]) -> None:
+        with self._building:
+            try:
+                if exact is self.exact:  # else it was replaced again
+                    self._listen_for(exact, replaced)
+            except CarvoiceError as error:
+                _LOG.warning("the list %s is understood word for word only: %s", name, error)
+
+    def _listen_for(self, exact: ExactParser, replaced: frozenset[str]) -> None:
+        assert self._builder is not None
+        acceptor, search = self._builder.build(exact.automaton, replaced)
+        if exact is self.exact:
+            self.sound = SoundParser(search, exact, self._manners)
+            self._completions = Completions(acceptor)
 
     def parse(self, heard: Hypothesis | str, context: Context | None = None) -> tuple[Interpretation, ...]:
         """The commands in what was heard, in order; a single rejected one if there is none."""

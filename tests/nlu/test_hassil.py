@@ -26,9 +26,7 @@ def combine(inner):
 
 
 body = st.recursive(
-    st.one_of(
-        plain, st.sampled_from(["{room}", "{room:where}", "{level}", "{odd:number}", "{spot}", "<where>"])
-    ),
+    st.one_of(plain, st.sampled_from(["{room}", "{room:where}", "{level}", "{odd:number}", "<where>"])),
     combine,
     max_leaves=6,
 )
@@ -49,7 +47,6 @@ COMMON = {
         "room": {"values": ["kitchen", "living room", {"in": "(big|small) hall", "out": "hall"}, "light"]},
         "level": {"range": {"from": 1, "to": 30}},
         "odd": {"range": {"from": 1, "to": 9, "step": 2}},
-        "spot": {"values": ["{room} corner", {"in": "{odd} [big] steps", "out": "steps"}, "<where> now"]},
     },
     "expansion_rules": {"where": "in [the] {room}"},
     "skip_words": ["please"],
@@ -121,6 +118,32 @@ def test_agrees_on_wildcards_and_numbers():
         "heat two point five degrees",
     ):
         assert check(MUSIC, text), text
+
+
+NESTED = {
+    "language": "en",
+    "lists": {
+        "side": {"values": ["left", {"in": "(right|other) hand", "out": "right"}]},
+        "row": {"range": {"from": 1, "to": 3}},
+        "seat": {
+            "values": ["{side} seat", {"in": "[the] bench in row {row}", "out": "bench"}, "<all_of> rows"]
+        },
+    },
+    "expansion_rules": {"all_of": "all {row:count}"},
+    "intents": {"Heat": {"data": [{"sentences": ["heat {seat}", "warm {seat:what} [now]"]}]}},
+}
+
+
+def test_agrees_on_list_values_that_name_lists():
+    for text in (
+        "heat left seat",
+        "heat other hand seat",
+        "heat the bench in row two",
+        "heat bench in row 2",
+        "warm right hand seat now",
+        "warm all three rows",
+    ):
+        assert check(NESTED, text), text
 
 
 def test_number_out_of_range_is_refused():

@@ -12,6 +12,7 @@ from carvoice.grammar.lexicon import Lexicon
 from carvoice.nlu import Understander
 from carvoice.nlu.confusion import Confusions
 from carvoice.nlu.phonetic import PhoneticSearch, SearchSettings
+from carvoice.nlu.speller import Speller
 
 ALPHABET = "abcd"
 SENTENCES = [" ".join(words) for words in itertools.product(["abc", "bd", "cab"], ["a", "dd"], ["bad", "cd"])]
@@ -30,7 +31,7 @@ UNBOUNDED = SearchSettings(
     lost_number=0.0,
 )
 SEARCH = PhoneticSearch(
-    build_acceptor(compile_grammar(parse_grammar(GRAMMAR))), None, CONFUSIONS, settings=UNBOUNDED
+    build_acceptor(compile_grammar(parse_grammar(GRAMMAR))), Speller(None, CONFUSIONS), settings=UNBOUNDED
 )
 
 
