@@ -1,85 +1,200 @@
-"""Our front end beside its peers: python bench/audio_quality.py. Writes bench/results/audio_quality.md.
+"""Our front end beside its peers, in one run: python bench/audio_quality.py.
 
-Needs the peers (pip install pywebrtc-audio livekit speexdsp pyaec) and pesq, pystoi; an absent peer is
-named. Figures are of one seeded scene per table, whose seed was not used to tune anything: see
-make_scene.
+Writes bench/results/audio_quality.* and its pictures. Needs pesq, pystoi and matplotlib, and of the peers
+(pip install pywebrtc-audio livekit speexdsp pyaec pyrnnoise noisereduce) those that can be had; an absent one
+is named. Every figure is the mean over SEEDS, which were not used to tune anything. Time is processor time,
+so other work on the machine does not count.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from audio_peers import ECHO_CANCELLERS, Result
-from audio_scenes import RATE, Scene, make_scene
-from pesq import pesq
-from pystoi import stoi
+from audio_metrics import erle_curve_db, erle_db, power_db, seconds_to, si_sdr_db, talker
+from audio_peers import ECHO_CANCELLERS, NOISE_SUPPRESSORS, Result
+from audio_report import write_report
+from audio_scenes import RATE, SHARED, Scene, make_scene
 
-SEED = 21
-SCENES: dict[str, dict[str, float]] = {
+from carvoice.audio.devices import read_wav
+
+SEEDS = (41, 42)
+PERFECT = "echo taken away perfectly"
+RESULTS = Path(__file__).parent / "results"
+ECHO_SCENES: dict[str, dict[str, Any]] = {
     "SER 0 dB, 40 ms": {},
     "SER -10 dB, 40 ms": {"ser_db": -10.0},
+    "SER -10 dB, noise 35 dB below the talker": {"ser_db": -10.0, "noise_db": -45.0},
+    "200 ms": {"delay_ms": 200.0},
     "300 ms": {"delay_ms": 300.0},
+    "drift 50 ppm": {"drift_ppm": 50.0},
     "drift 100 ppm": {"drift_ppm": 100.0},
     "loudspeaker clips at 1.5 RMS": {"clip": 1.5},
     "loudspeaker saturates softly": {"saturate": 1.0},
+    "music": {"far_kind": "music"},
+    "stereo music": {"far_kind": "stereo"},
+    "drive noise, SNR 10 dB": {"noise_db": -10.0, "noise_kind": "drive"},
 }
+NOISE_SCENES = {
+    f"{kind}, SNR {snr} dB": {"noise_kind": kind, "noise_db": -float(snr)}
+    for kind in ("drive", "wind", "rain", "fan")
+    for snr in (0, 10, 20)
+}
+Table = dict[str, dict[str, dict[str, Any]]]  # condition, system, measure
 
 
-def power_db(x: np.ndarray) -> float:
-    return float(10 * np.log10(np.mean(np.asarray(x, np.float64) ** 2) + 1e-20))
+def run(system: Callable[[np.ndarray, np.ndarray], Result], scene: Scene) -> Result | str:
+    """The system's output, or why there is none."""
+    try:
+        return system(scene.mic, scene.far)
+    except (ImportError, OSError, AttributeError) as error:
+        return f"absent: {error}".splitlines()[0]
 
 
-def erle_db(scene: Scene, result: Result, from_s: float, to_s: float) -> float:
-    start, stop, lag = int(from_s * RATE), int(to_s * RATE), result.latency_samples
-    return power_db(scene.mic[start:stop]) - power_db(result.out[start + lag : stop + lag])
+def mean(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean of each measure over the seeds; None once one of them has none."""
+    out: dict[str, Any] = {}
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        if any(value is None or isinstance(value, str) for value in values):
+            out[name] = values[0] if isinstance(values[0], str) else None
+        else:
+            with np.errstate(all="ignore"):
+                out[name] = np.mean(np.array(values, np.float64), axis=0).tolist()
+    return out
 
 
-def near_end(scene: Scene, result: Result) -> tuple[float, float, float]:
-    """STOI, wide-band PESQ and level change (dB) of the talker during double talk."""
-    start, stop = 20 * RATE, 40 * RATE
-    clean = scene.near[start:stop].astype(np.float64)
-    out = result.out[start : stop + 1000].astype(np.float64)
-    size = 2 * len(out)
-    cross = np.fft.irfft(np.fft.rfft(out, size) * np.conj(np.fft.rfft(clean, size)))
-    lag = int(np.argmax(np.abs(cross[:1000])))
-    out = out[lag : lag + len(clean)]
-    gain = np.dot(out, clean) / np.dot(clean, clean)
-    parts = range(0, len(clean) - 8 * RATE + 1, 8 * RATE)
-    score = np.mean([pesq(RATE, clean[i : i + 8 * RATE], out[i : i + 8 * RATE], "wb") for i in parts])
-    return float(stoi(clean, out, RATE)), float(score), float(20 * np.log10(abs(gain)))
+def cost(result: Result) -> dict[str, float]:
+    p50, p99 = np.percentile(result.frame_us, [50, 99])
+    return {"delay_ms": result.latency_samples / 16, "us_p50": float(p50), "us_p99": float(p99)}
+
+
+def echo_measures(scene: Scene, result: Result) -> dict[str, Any]:
+    """Echo alone to 20 s, double talk to 40 s, then a changed path: see make_scene."""
+    return {
+        **cost(result),
+        "to_20_db_s": seconds_to(scene, result, 20.0, 0, 20),
+        "erle_early_db": erle_db(scene, result, 0.2, 0.7),
+        "erle_db": erle_db(scene, result, 10, 20),
+        "erle_after_change_db": erle_db(scene, result, 41, 42),
+        "again_20_db_s": seconds_to(scene, result, 20.0, 40, 60),
+        **talker(scene, result, 20, 40),
+        "curve_db": np.round(erle_curve_db(scene, result), 1),
+    }
+
+
+def noise_measures(scene: Scene, result: Result) -> dict[str, Any]:
+    """Five seconds of noise, then a talker in it."""
+    lag = result.latency_samples
+    pause = slice(2 * RATE, 5 * RATE)
+    before = power_db(scene.mic[pause])
+    return {
+        **cost(result),
+        "noise_down_db": before - power_db(result.out[pause.start + lag : pause.stop + lag]),
+        **talker(scene, result, 5, 25),
+    }
+
+
+def measure(
+    scenes: dict[str, dict[str, Any]],
+    systems: dict[str, Callable[[np.ndarray, np.ndarray], Result]],
+    measures: Callable[[Scene, Result], dict[str, Any]],
+    seeds: tuple[int, ...],
+    **common: Any,
+) -> Table:
+    table: Table = {}
+    for condition, how in scenes.items():
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in systems}
+        for seed in seeds:
+            scene = make_scene(seed=seed, **common, **how)
+            for name, system in systems.items():
+                result = run(system, scene)
+                rows[name].append({"absent": result} if isinstance(result, str) else measures(scene, result))
+        table[condition] = {name: mean(each) for name, each in rows.items()}
+        print(condition, flush=True)
+    return table
+
+
+def silent_far_end(seeds: tuple[int, ...]) -> dict[str, dict[str, Any]]:
+    """How far the talker comes through untouched when nothing plays, SI-SDR to the microphone."""
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ECHO_CANCELLERS}
+    for seed in seeds:
+        scene = make_scene(
+            seed=seed, far_kind="silence", seconds=25, near_from_s=5, near_to_s=25, change_s=None
+        )
+        for name, system in ECHO_CANCELLERS.items():
+            result = run(system, scene)
+            if isinstance(result, str):
+                rows[name].append({"absent": result})
+                continue
+            lag = result.latency_samples
+            out = result.out[5 * RATE + lag : 25 * RATE]
+            near = scene.mic[5 * RATE : 5 * RATE + len(out)]
+            level = power_db(out) - power_db(near)
+            rows[name].append({"si_sdr_db": min(si_sdr_db(near, out), 150.0), "near_db": level})
+    return {name: mean(each) for name, each in rows.items()}
+
+
+def real_recordings() -> dict[str, dict[str, float | None]]:
+    """Change of level (dB) in the shared real recordings, second half: echo alone, talker alone, both."""
+    out: dict[str, dict[str, float | None]] = {name: {} for name in ECHO_CANCELLERS}
+    for path in sorted((SHARED / "audio" / "dtln-aec").glob("*_mic.wav")):
+        mic, far = read_wav(path), read_wav(str(path).replace("_mic", "_lpb"))
+        count = min(len(mic), len(far)) // 160 * 160
+        nothing = np.zeros(count, np.float32)
+        scene = Scene(path.stem, far[:count], mic[:count], nothing, nothing, nothing)
+        kind = "_".join(path.stem.split("_")[-3:-1]) if "singletalk" in path.stem else "doubletalk"
+        for name, system in ECHO_CANCELLERS.items():
+            result = run(system, scene)
+            half = count // 2
+            out[name][kind] = (
+                None
+                if isinstance(result, str)
+                else power_db(result.out[half + result.latency_samples :]) - power_db(scene.mic[half:count])
+            )
+    return out
 
 
 def main() -> None:
-    lines = []
-    for title, how in SCENES.items():
-        scene = make_scene(seed=SEED, **how)  # type: ignore[arg-type]
-        lines += [
-            f"### {title}",
-            "",
-            "| system | delay ms | us p50 | us p99 | ERLE 0.2-0.7 s | ERLE 10-20 s | 1-2 s after change"
-            " | STOI | PESQ | near end dB |",
-            "|---|---|---|---|---|---|---|---|---|---|",
-        ]
-        for name, system in ECHO_CANCELLERS.items():
-            try:
-                result = system(scene.mic, scene.far)
-            except (ImportError, OSError, AttributeError) as error:
-                lines.append(f"| {name} | absent: {error} |" + " |" * 8)
-                continue
-            clarity, quality, level = near_end(scene, result)
-            p50, p99 = np.percentile(result.frame_us, [50, 99])
-            erle = [erle_db(scene, result, a, b) for a, b in ((0.2, 0.7), (10, 20), (41, 42))]
-            lines.append(
-                f"| {name} | {result.latency_samples / 16:.0f} | {p50:.0f} | {p99:.0f}"
-                f" | {erle[0]:.1f} | {erle[1]:.1f} | {erle[2]:.1f}"
-                f" | {clarity:.3f} | {quality:.2f} | {level:+.1f} |"
-            )
-            print(lines[-1], flush=True)
-        lines.append("")
-    results = Path(__file__).parent / "results"
-    results.mkdir(exist_ok=True)
-    (results / "audio_quality.md").write_text("\n".join(lines))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument(
+        "--draw", action="store_true", help="only write the report anew from the kept figures"
+    )
+    arguments = parser.parse_args()
+    seeds = tuple(arguments.seeds)
+    kept = RESULTS / "audio_quality.json"
+    if arguments.draw:
+        write_report(json.loads(kept.read_text()), RESULTS)
+        return
+    load = os.getloadavg()[0]
+    results = {
+        "seeds": seeds,
+        "load": [load],
+        "echo": measure(ECHO_SCENES, ECHO_CANCELLERS, echo_measures, seeds),
+        "silent far end": silent_far_end(seeds),
+        "noise": measure(
+            NOISE_SCENES,
+            NOISE_SUPPRESSORS,
+            noise_measures,
+            seeds[:1],
+            far_kind="silence",
+            seconds=25,
+            near_from_s=5,
+            near_to_s=25,
+            change_s=None,
+        ),
+        "real": real_recordings(),
+    }
+    results["load"].append(os.getloadavg()[0])
+    RESULTS.mkdir(exist_ok=True)
+    kept.write_text(json.dumps(results, separators=(",", ":")))
+    write_report(results, RESULTS)
 
 
 if __name__ == "__main__":
