@@ -179,13 +179,12 @@ def main() -> None:
         right: dict[str, list[bool]] = {name: [] for name in columns}
         for seed, order in enumerate(said):
             mic, far = cabin(order, condition, seed)
+            part = slice(LEAD - PRE_ROLL, len(mic) - RATE + POST_ROLL)
+            plainly = ear.hear(np.ascontiguousarray(mic[part]))
             for name in columns:
                 sound = mic if name == MICROPHONE else cleaned(mic, far, *systems[name])
-                part = slice(LEAD - PRE_ROLL, len(mic) - RATE + POST_ROLL)
-                if name == MICROPHONE or not np.array_equal(sound[part], mic[part]):
-                    heard = ear.hear(
-                        np.ascontiguousarray(sound[part])
-                    )  # the same sound need not be heard twice
+                same = np.array_equal(sound[part], mic[part])  # then it need not be heard again
+                heard = plainly if same else ear.hear(np.ascontiguousarray(sound[part]))
                 wrong[name].append(Levenshtein.distance(order.text.split(), heard.text.split()))
                 right[name].append(ear.meaning(heard) == order.meaning)
         cells = [
