@@ -1,9 +1,9 @@
 """Time to first token and tokens per second of llama.cpp, with and without the warm prompt state.
 
-Run ``python bench/llm_local.py [--gguf FILE]``, where other work runs under ``chrt -r 10``; it writes
-bench/results/llm_local.md. Without a file it writes a model of the shape of Qwen2.5-0.5B (24 layers, width
-896, 151,936 tokens) with random weights, Q4_0 with a Q8_0 embedding: what it says means nothing, but it
-computes what the real one computes. Its tokenizer knows few words, so texts are chosen by tokens.
+Run ``python bench/llm_local.py [--gguf FILE ...]``, where other work runs under ``chrt -r 10``; it writes
+bench/results/llm_local.md. Beside the files it measures a model of the shape of Qwen2.5-0.5B (24 layers,
+width 896, 151,936 tokens) with random weights, Q4_0 with a Q8_0 embedding, which it writes: what it says
+means nothing, but it computes what the real one computes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import numpy as np
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests" / "llm"))
+
+os.environ["OMP_WAIT_POLICY"] = "passive"  # read when llama.cpp is loaded
 
 from tiny_gguf import CHATML, _byte_alphabet, _train_bpe  # noqa: E402
 
@@ -89,17 +91,20 @@ def write_half_billion(path: Path) -> Path:
     return path
 
 
-def ask(engine: Engine, question: str, max_tokens: int) -> tuple[Generation, float]:
-    """One answer: its counts, and tokens per second after the first."""
+def ask(engine: Engine, question: str, max_tokens: int) -> tuple[Generation, float, float]:
+    """One answer: its counts, tokens per second after the first, and tokens per second of CPU time."""
     counts = Generation()
     messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question}]
-    started_s = time.monotonic()
+    first_s, first_cpu_s = 0.0, 0.0
     for _ in engine.generate(
         messages, max_tokens=max_tokens, time_s=120.0, cancelled=lambda: False, counts=counts
     ):
-        pass
-    rest_s = time.monotonic() - started_s - counts.ttft_ms / 1e3
-    return counts, (counts.tokens - 1) / rest_s if counts.tokens > 1 else 0.0
+        if not first_s:
+            first_s, first_cpu_s = time.monotonic(), time.process_time()
+    if counts.tokens < 2:
+        return counts, 0.0, 0.0
+    more = counts.tokens - 1
+    return counts, more / (time.monotonic() - first_s), more / (time.process_time() - first_cpu_s)
 
 
 def measure(model: Path, threads: int, rounds: int, states: Path) -> list[str]:
@@ -109,44 +114,46 @@ def measure(model: Path, threads: int, rounds: int, states: Path) -> list[str]:
     first.close()
     engine = Engine(settings, SYSTEM)
     restored = engine.report
-    warm, cold, rates = [], [], []
+    warm, cold, rates, cpu_rates = [], [], [], []
     for n in range(rounds):
-        counts, rate = ask(engine, f"{QUESTION} {n}", 24)
+        counts, rate, cpu_rate = ask(engine, f"{QUESTION} {n}", 24)
         warm.append(counts.ttft_ms)
         rates.append(rate)
+        cpu_rates.append(cpu_rate)
         engine._llama.reset()  # as if nothing had been kept
-        counts, _ = ask(engine, f"{QUESTION} {n}", 1)
+        counts, *_ = ask(engine, f"{QUESTION} {n}", 1)
         cold.append(counts.ttft_ms)
     prompt = counts.prompt_tokens
     engine.close()
     return [
-        f"| {threads} | {prompt} | {np.median(cold):.0f} (max {max(cold):.0f}) | {np.median(warm):.0f} "
-        f"(max {max(warm):.0f}) | {np.median(rates):.1f} | {evaluated.warm_ms:.0f} | {restored.warm_ms:.0f} "
-        f"| {restored.load_ms:.0f} | {restored.rss_mb:.0f} |"
+        f"| {model.name}, {model.stat().st_size / 1e6:.0f} MB | {threads} | {prompt} "
+        f"| {np.median(cold):.0f} (max {max(cold):.0f}) | {np.median(warm):.0f} (max {max(warm):.0f}) "
+        f"| {np.median(rates):.1f} | {np.median(cpu_rates):.1f} | {evaluated.warm_ms:.0f} "
+        f"| {restored.warm_ms:.0f} | {restored.load_ms:.0f} | {restored.rss_mb:.0f} |"
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--gguf", type=Path, help="a real model instead of the random one")
-    parser.add_argument("--threads", type=int, nargs="+", default=[2])
+    parser.add_argument("--gguf", type=Path, nargs="*", default=[], help="real models to measure too")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=4)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        model = arguments.gguf or write_half_billion(Path(folder) / "random-0.5b.gguf")
         priority = "normal" if os.sched_getscheduler(0) == os.SCHED_OTHER else "real-time"
         lines = [
             "# Local model through llama.cpp",
             "",
-            f"{model.name}, {model.stat().st_size / 1e6:.0f} MB; {os.cpu_count()} cores, "
-            f"load {os.getloadavg()[0]:.1f} from other work, {priority} priority.",
+            f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} from other work, {priority} priority. "
+            "Threads that wait sleep, as in the worker process; of two for prompts one generates.",
             "",
-            "| threads | prompt tokens | ttft without warm prompt, ms | with, ms | tokens/s "
-            "| warming: evaluated, ms | from disk, ms | load, ms | MB resident |",
-            "|---|---|---|---|---|---|---|---|---|",
+            "| model | threads | prompt tokens | ttft without warm prompt, ms | with, ms | tokens/s "
+            "| tokens per second of CPU | warming: evaluated, ms | from disk, ms | load, ms | MB resident |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
         ]
-        for threads in arguments.threads:
-            lines += measure(model, threads, arguments.rounds, Path(folder))
+        for model in (*arguments.gguf, write_half_billion(Path(folder) / "random-0.5b.gguf")):
+            for threads in arguments.threads:
+                lines += measure(model, threads, arguments.rounds, Path(folder) / model.stem)
     text = "\n".join(lines) + "\n"
     (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results" / "llm_local.md").write_text(text)

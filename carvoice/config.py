@@ -204,7 +204,9 @@ class LlmConfig(Section):
         "finds kept answers to the same question in other words.",
     )
     model: str = Field("", description="GGUF path or registry name; '' looks in the models folder.")
-    threads: int = Field(2, ge=1, le=16, description="Threads of the local model.")
+    threads: int = Field(
+        2, ge=1, le=16, description="Threads of the local model for prompts; half of them generate."
+    )
     context_tokens: int = Field(2048, ge=512, le=32768, description="Context of the local model.")
     local_tools: tuple[str, ...] = Field(
         (), description="Intents the local model may propose; each makes its prompt longer."

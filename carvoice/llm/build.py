@@ -30,7 +30,7 @@ class AnswerSettings:
         embedding_model: GGUF, or a deployment, by which the cache also compares questions; None for neither.
         model: GGUF file of the local model, None for no local tier.
         n_ctx: its context in tokens.
-        threads: its compute threads.
+        threads: its compute threads for prompts; half of them generate.
         state_folder: where its warm prompt state is saved, None for nowhere.
         tools: intents that remotes with the tag "tools" may propose.
         local_tools: intents the local model may propose; each lengthens its system prompt.

@@ -35,7 +35,8 @@ class EngineSettings:
     Attributes:
         model_path: GGUF file.
         n_ctx: tokens of context; costs memory (stated in :class:`EngineReport`).
-        n_threads: compute threads.
+        n_threads: compute threads for prompts; half of them generate. Generating token by token, threads
+            wait for each other so often that a second one gains little on idle cores and loses on busy ones.
         temperature: 0 is greedy.
         seed: of the sampler.
         state_folder: where the warm prompt state is saved; None for nowhere.
@@ -375,7 +376,7 @@ def _load(settings: EngineSettings, **options: Any) -> Any:
         return llama_cpp.Llama(
             str(settings.model_path),
             n_ctx=settings.n_ctx,
-            n_threads=settings.n_threads,
+            n_threads=max(1, settings.n_threads // 2),
             n_threads_batch=settings.n_threads,
             verbose=False,
             **options,
