@@ -432,6 +432,7 @@ class Dialogue:
         """The driver has the floor: stop speaking, stop answering, end the turn."""
         if self.state is State.SPEAKING:
             self._emit(ev.Interrupted(self._speech.utterance_id, False))
+            self._speech.interrupted()
         self._silence()
         self._end_turn(interrupted=True)
 

@@ -37,10 +37,11 @@ class DialogueSettings:
         confirm_s: how long to wait for yes or no.
         speech_s: longest stretch of speech without a final result before listening is given up.
         duck_s: a reply stays softened so long for a sign of speech that may be nothing.
-        false_ducks: after so many in one reply it is softened for no more signs.
+        false_ducks: after so many a reply is softened for no more signs.
         false_interruption_s: silence after a noise that interrupted a reply before it goes on.
         longest_hold_s: a reply is held no longer than this for speech of which nothing comes.
-        false_interruptions: after so many in one reply only an understood sentence stops it.
+        false_interruptions: after so many only an understood sentence stops a reply.
+        forgive_s: both are forgotten after this, or when somebody really interrupts: rain outlasts a reply.
         cancel_window_s: between announcing and doing what is hard to undo; 0 does it at once.
         hard_to_undo: intents with a cancel window.
         thinking_s: wait for an answer before saying "one moment"; 0 for never.
@@ -67,6 +68,7 @@ class DialogueSettings:
     false_interruption_s: float = 1.2
     longest_hold_s: float = 4.0
     false_interruptions: int = 2
+    forgive_s: float = 60.0
     cancel_window_s: float = 2.0
     hard_to_undo: frozenset[str] = frozenset(
         ("PhoneCall", "PhoneRedial", "PhoneHangUp", "TripReset", "SeatMemoryStore")

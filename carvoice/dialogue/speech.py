@@ -7,6 +7,7 @@ whether it is over. A sign that was nothing brings it back.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 
 from carvoice.dialogue.deadlines import Deadlines
@@ -54,8 +55,8 @@ class Speech:
         self._held_s = 0.0
         self.utterance_id = 0
         self.is_held = False
-        self._false_holds = 0
-        self._false_ducks = 0
+        self._false_holds: deque[float] = deque()  # when they were
+        self._false_ducks: deque[float] = deque()
         self._is_ducked = False
         self._text = ""
         self._is_open = False
@@ -98,6 +99,11 @@ class Speech:
         self._began_s = self._clock()
         return True
 
+    def interrupted(self) -> None:
+        """Somebody really spoke: they are to be heard at once the next time too."""
+        self._false_holds.clear()
+        self._false_ducks.clear()
+
     def stop(self) -> None:
         """Fall silent and forget the rest."""
         if self._speaker is not None and (self.utterance_id or self._is_open):
@@ -110,7 +116,6 @@ class Speech:
         self._unduck()
         self.utterance_id = 0
         self.is_held = self._is_open = False
-        self._false_holds = self._false_ducks = 0
         self._text, self._began_s = "", None
 
     def given_up(self) -> None:
@@ -130,14 +135,14 @@ class Speech:
         settings = self._settings
         if self._speaker is None or self.is_held or self._is_hardened():
             return
-        if self._false_ducks < settings.false_ducks:
+        if self._count(self._false_ducks) < settings.false_ducks:
             self._speaker.duck(True)
             self._is_ducked = True
             self._deadlines.arm("duck", settings.duck_s)
 
     def unduck(self) -> None:
         """It was nothing: go on as before."""
-        self._false_ducks += 1
+        self._false_ducks.append(self._clock())
         self._unduck()
 
     def _unduck(self) -> None:
@@ -171,7 +176,7 @@ class Speech:
         if self._speaker is None or not self.is_held:
             return
         self.is_held = False
-        self._false_holds += 1
+        self._false_holds.append(self._clock())
         if self._began_s is not None:
             self._began_s += self._clock() - self._held_s
         self._speaker.resume()
@@ -179,7 +184,13 @@ class Speech:
         self._on_resumed(self.utterance_id)
 
     def _is_hardened(self) -> bool:
-        return self._false_holds >= self._settings.false_interruptions
+        return self._count(self._false_holds) >= self._settings.false_interruptions
+
+    def _count(self, times_s: deque[float]) -> int:
+        """How many of the times are not forgiven yet: rain and music outlast a reply."""
+        while times_s and self._clock() - times_s[0] > self._settings.forgive_s:
+            times_s.popleft()
+        return len(times_s)
 
     def is_echo(self, text: str) -> bool:
         """Whether ``text`` is a stretch of what was spoken a moment ago: our own voice in the microphone.

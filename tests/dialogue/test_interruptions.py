@@ -102,6 +102,36 @@ def test_words_heard_in_music_hold_the_reply_a_few_times_only(scene) -> None:
     assert not scene.turns[0].interrupted
 
 
+def test_noise_that_outlasts_a_reply_is_remembered_for_a_minute(scene) -> None:
+    start_reply(scene)
+    for _ in range(2):
+        scene.post(SpeechBegan())
+        scene.wait(1.3)
+    scene.wait_spoken()
+    held = scene.speaker.log.count("pause")
+    start_reply(scene)
+    scene.post(SpeechBegan())
+    assert scene.speaker.log.count("pause") == held
+    scene.wait_spoken()
+    scene.wait(60)
+    start_reply(scene)
+    scene.post(SpeechBegan())
+    assert scene.speaker.log.count("pause") == held + 1
+
+
+def test_a_real_interruption_makes_up_for_the_false_ones(scene) -> None:
+    start_reply(scene)
+    for _ in range(2):
+        scene.post(SpeechBegan())
+        scene.wait(1.3)
+    scene.hear("open the driver window")
+    scene.wait_spoken()
+    start_reply(scene)
+    held = scene.speaker.log.count("pause")
+    scene.post(SpeechBegan())
+    assert scene.speaker.log.count("pause") == held + 1
+
+
 def test_even_then_a_command_is_obeyed(scene) -> None:
     start_reply(scene)
     for _ in range(3):
