@@ -216,11 +216,13 @@ class Listener:
     def _prefix(self) -> PrefixState:
         """What the words so far are, with all the sound decoded (not only what the model has let out).
 
-        A word that the sound hardly supports is the decoder's guess at what is still being said.
+        A last word that the sound hardly supports is the decoder's guess at what is still being said; a weak
+        "the" before it is only slurred.
         """
         heard = self._stream.preview()
-        guessed = any(word.score is not None and word.score < _SURE_WORD for word in heard.words)
-        return self._parser.prefix(heard.text) if heard.text and not guessed else PrefixState.VIABLE
+        score = heard.words[-1].score if heard.words else None
+        is_guess = score is not None and score < _SURE_WORD
+        return self._parser.prefix(heard.text) if heard.text and not is_guess else PrefixState.VIABLE
 
     def _report_partial(self) -> None:
         partial = self._stream.partial()

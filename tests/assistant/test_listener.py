@@ -11,7 +11,7 @@ from carvoice.assistant.listener import Listener
 from carvoice.assistant.noise import NoiseLevel
 from carvoice.assistant.onset import SpeechGate, SpeechOnset
 from carvoice.dialogue.events import Activated, Heard, PartFailed, SpeechBegan, SpeechEnded, SpeechSuspected
-from carvoice.records import AudioBlock, Hypothesis, PrefixState, Zone
+from carvoice.records import AudioBlock, Hypothesis, PrefixState, Word, Zone
 
 FRAME = 160
 
@@ -293,3 +293,20 @@ def test_noise_is_measured_between_words_only():
     for _ in range(5):
         noise.update(out(-35.0, 0.1, False))
     assert noise.level_db == pytest.approx(-35.0, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("scores", "waited_ms"), [((1.0, 0.05, 1.0), 200), ((1.0, 1.0, 0.05), 500), ((1.0, 1.0, None), 200)]
+)
+def test_a_guessed_last_word_is_waited_for_and_a_slurred_one_before_it_is_not(scores, waited_ms):
+    class Scored(Stream):
+        def preview(self):
+            words = tuple(
+                Word(text, 0.0, 0.1, score)
+                for text, score in zip(("open", "the", "trunk"), scores, strict=True)
+            )
+            return Hypothesis("open the trunk", words=words)
+
+    listener, posted = listener_with(Scored())
+    hear(listener, silence(1), speech(1), silence(1))
+    assert posted[-1].spans[1].duration_ms == pytest.approx(waited_ms)
