@@ -245,7 +245,10 @@ class LogConfig(Section):
         "", description="Path of the car set true while one stands, like a lamp; empty for none."
     )
     quality_share: float = Field(
-        0.01, ge=0, le=1, description="Share of answers scored by a remote model; 0 for none."
+        0.01, ge=0, le=1, description="Share of answers scored by a model; 0, or no transcripts, for none."
+    )
+    quality_model: str = Field(
+        "", description="Name of the remote that scores, or GGUF; empty for the remotes that answer."
     )
 
 

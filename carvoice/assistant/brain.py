@@ -85,9 +85,21 @@ def build_answerer(
     return build_tiers(settings)
 
 
-def build_judge(config: LlmConfig) -> Answerer | None:
-    """Remote models alone, to score answers; None when none is configured."""
-    remotes = _talking(config)
+def build_judge(config: LlmConfig, name: str = "") -> Answerer | None:
+    """A model alone, to score answers; None when there is none.
+
+    Args:
+        config: the remotes.
+        name: of the remote that judges, or a GGUF; "" takes the remotes that answer.
+
+    Raises:
+        ConfigError: there is nothing of that name.
+    """
+    named = tuple(_deployment(remote) for remote in config.remotes if remote.name == name)
+    if name and not named:
+        model = _gguf(name, "log.quality_model")
+        return build_tiers(AnswerSettings(cache=False, model=model, threads=config.threads))
+    remotes = named or _talking(config)
     return build_tiers(AnswerSettings(cache=False, remotes=remotes)) if remotes else None
 
 

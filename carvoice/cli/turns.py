@@ -46,6 +46,8 @@ def turns(
         console.print(f"Everything in {settings.log.folder} is deleted.")
     elif stats:
         console.print(stages_table(log.stages()), models_table(log.models()))
+        if scores := log.quality():
+            console.print(quality_table(scores))
     elif trace_id is not None:
         wanted = next((row.trace_id for row in log.recent(1)), "") if trace_id == "last" else trace_id
         entry = log.turn(wanted) if wanted else None
@@ -84,21 +86,33 @@ def stages_table(stages: Mapping[str, Percentiles]) -> Table:
 def models_table(models: Sequence[ModelUse]) -> Table:
     """What every tier and model did."""
     table = Table("tier", "model", title="Answers", title_justify="left")
-    for heading in ("answers", "failed", "cancelled", "ttft p50", "p95", "p99", "total p95", "tokens", "$"):
+    for heading in ("answers", "failed", "stopped", "ttft p50", "p95", "p99", "all p50", "p95", "p99"):
+        table.add_column(heading, justify="right")
+    for heading in ("cached", "tokens", "$"):
         table.add_column(heading, justify="right")
     for use in models:
-        ttft = map(_ms, (use.ttft.p50, use.ttft.p95, use.ttft.p99)) if use.ttft else ["", "", ""]
         table.add_row(
             use.tier,
             use.model,
             str(use.answers),
             str(use.failed),
             str(use.cancelled),
-            *ttft,
-            _ms(use.total.p95) if use.total else "",
+            *_three(use.ttft),
+            *_three(use.total),
+            str(use.cache_hits),
             str(use.tokens),
             f"{use.cost_usd:.4f}",
         )
+    return table
+
+
+def quality_table(scores: Sequence[tuple[str, int, float]]) -> Table:
+    """Scores that answers were given: judge, how many, mean."""
+    table = Table("judge", title="Quality, 0 to 1", title_justify="left")
+    for heading in ("answers", "mean"):
+        table.add_column(heading, justify="right")
+    for judge, count, mean in scores:
+        table.add_row(judge, str(count), f"{mean:.2f}")
     return table
 
 
@@ -150,6 +164,10 @@ def _story(entry: Mapping[str, Any]) -> list[str]:
 def _frame(frame: Mapping[str, Any]) -> str:
     direction = "->" if frame["is_tx"] else "<-"
     return f"        {direction} {frame['arbitration_id']:03X} {frame['data']} {frame['name']}"
+
+
+def _three(took: Percentiles | None) -> tuple[str, str, str]:
+    return (_ms(took.p50), _ms(took.p95), _ms(took.p99)) if took else ("", "", "")
 
 
 def _ms(value: float) -> str:

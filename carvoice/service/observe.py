@@ -70,7 +70,8 @@ def build_observer(
         turn_log = TurnLog(log.folder, Privacy.FULL if log.transcripts else Privacy.NO_TEXT)
         stack.callback(turn_log.close)
         observers.append(turn_log.write)
-        judge = build_judge(config.llm) if log.quality_share > 0 else None
+        is_judged = log.quality_share > 0 and log.transcripts  # a judge is told what was said
+        judge = build_judge(config.llm, log.quality_model) if is_judged else None
         if judge is not None:
             stack.callback(judge.close)
             sampler = QualitySampler(judge, turn_log, log.quality_share)

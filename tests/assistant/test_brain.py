@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from carvoice.assistant.brain import build_answerer, find_gguf
+from carvoice.assistant.brain import build_answerer, build_judge, find_gguf
 from carvoice.assistant.rooms import grammar_folder
 from carvoice.config import LanguageConfig, LlmConfig, RemoteConfig, load_config
 from carvoice.dialogue import Replies
 from carvoice.errors import ConfigError
+from carvoice.llm import AnswerContext
 from carvoice.modelstore import ModelStore
 
 
@@ -46,6 +48,22 @@ def test_a_remote_may_embed_only(models: Path) -> None:
     assert alone.tiers == ()
     with pytest.raises(ConfigError, match=r"llm\.embedding_model = 'nowhere'"):
         build(LlmConfig(remotes=(talker,), embedding_model="nowhere"))
+
+
+def test_the_judge_is_who_is_named(models: Path) -> None:
+    talker = RemoteConfig(name="talker", base_url="http://127.0.0.1:9/v1", model="m")
+    strict = RemoteConfig(name="strict", base_url="http://127.0.0.1:9/v1", model="s", group="judges")
+    config = LlmConfig(remotes=(talker, strict))
+    for name, asked in (("", ["remote/talker", "remote"]), ("strict", ["remote/strict", "remote"])):
+        judge = build_judge(config, name)
+        assert judge is not None
+        stream = judge.answer("how good was it", AnswerContext(), Event())
+        list(stream)
+        assert [reason.split(":")[0] for reason in stream.record.fallbacks] == asked
+        judge.close()
+    assert build_judge(LlmConfig()) is None
+    with pytest.raises(ConfigError, match=r"log\.quality_model = 'nobody'"):
+        build_judge(config, "nobody")
 
 
 def test_installed_models_are_found(models: Path) -> None:

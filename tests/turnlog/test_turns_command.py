@@ -41,6 +41,11 @@ def test_statistics(tmp_path: Path) -> None:
     output = run(tmp_path, "--stats")
     for word in ("asr", "p95", "30", "tiny", "250"):
         assert word in output
+    assert "Quality" not in output
+    log = TurnLog(tmp_path)
+    log.rate("bb22dd33", "judge", 0.8)
+    log.close()
+    assert "0.80" in run(tmp_path, "--stats").partition("Quality")[2]
 
 
 def test_one_turn(tmp_path: Path) -> None:
