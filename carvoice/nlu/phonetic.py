@@ -23,6 +23,7 @@ from carvoice.nlu.speller import Speller
 from carvoice.nlu.trie import pronunciation_trie
 
 MAX_HEARD_WORDS = 100
+SURE_SCORE = 0.9  # a recognizer's probability of a word from which it counts as sure
 MAX_REMEMBERED = 20_000  # words
 
 
@@ -69,12 +70,14 @@ class SearchSettings:
 
 @dataclass(frozen=True, slots=True)
 class HeardWord:
-    """A word heard, with its phones and its place in the text."""
+    """A word heard, with its phones, its place in the text, and how much its phones count: 1, or less where
+    the recognizer was in doubt."""
 
     text: str
     symbols: bytes
     start: int
     end: int
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +180,16 @@ class PhoneticSearch:
             confusions.insert, limits,
         )  # fmt: skip
 
-    def hear(self, text: str) -> list[HeardWord]:
-        """The words of a text with their phones; digits are spelled out."""
+    def hear(self, text: str, scores: Sequence[float | None] = ()) -> list[HeardWord]:
+        """The words of a text with their phones; digits are spelled out.
+
+        Args:
+            text: what was heard.
+            scores: the recognizer's probability of each word of the text, between spaces; () if unknown.
+        """
         heard: list[HeardWord] = []
         for token in tokenize(text):
+            weight = _weight(scores[text.count(" ", 0, token.start)]) if scores else 1.0
             for word in split_words(token.text):
                 value = number_value(word)
                 said = [word]
@@ -189,7 +198,7 @@ class PhoneticSearch:
                 for part in said:
                     variants = self._variants(part)
                     if variants:
-                        heard.append(HeardWord(part, variants[0], token.start, token.end))
+                        heard.append(HeardWord(part, variants[0], token.start, token.end, weight))
         return heard
 
     def search(self, heard: Sequence[HeardWord], n_best: int = 8) -> list[Correction]:
@@ -205,7 +214,11 @@ class PhoneticSearch:
             skip = self._settings.skip_filler if index in idle else self._skip_cost(word)
             words.append((at, end, known, skip, self._lost_cost(word, known)))
             at = end
-        found = self._aligner.search(b"".join(word.symbols for word in heard), words, n_best=n_best)
+        weights = None
+        if any(word.weight != 1.0 for word in heard):
+            weights = [word.weight for word in heard for _ in word.symbols]
+        phones = b"".join(word.symbols for word in heard)
+        found = self._aligner.search(phones, words, weights=weights, n_best=n_best)
         return [self._correction(cost, steps, heard, words) for cost, steps in found]
 
     def _correction(
@@ -331,6 +344,14 @@ class PhoneticSearch:
                 before = row[index]
                 row[index] = min(swapped, before + drop, row[index - 1] + float(confusions.insert[other]))
         return row[-1]
+
+
+def _weight(score: float | None) -> float:
+    """How much the phones of a word count that the recognizer gives this probability.
+
+    Half at least: the words that the recognizer preferred are what there is to go by.
+    """
+    return 1.0 if score is None else 0.5 + 0.5 * min(1.0, score / SURE_SCORE)
 
 
 def _number_words(language: str) -> frozenset[str]:

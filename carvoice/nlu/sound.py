@@ -47,9 +47,17 @@ class SoundParser:
         """The same search, its sentences understood by another parser."""
         return SoundParser(self._search, exact, self._manners)
 
-    def nearest(self, text: str, known: Mapping[str, Any]) -> Near | None:
-        """The reading that sounds most like the text; None if nothing is near at all."""
-        words = self._search.hear(text)
+    def nearest(
+        self, text: str, known: Mapping[str, Any], scores: Sequence[float | None] = ()
+    ) -> Near | None:
+        """The reading that sounds most like the text; None if nothing is near at all.
+
+        Args:
+            text: what was heard.
+            known: the context.
+            scores: the recognizer's probability of each word of the text; () if unknown.
+        """
+        words = self._search.hear(text, scores)
         best: Reading | None = None
         chosen: Correction | None = None
         rivals: list[tuple[Reading, float]] = []

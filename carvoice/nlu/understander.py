@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -262,7 +262,7 @@ class Understander:
     # --- by sound ---
 
     def _by_sound(self, heard: Hypothesis, known: Mapping[str, Any]) -> list[Interpretation]:
-        best = self._sounds_like(heard.text, known)
+        best = self._sounds_like(heard.text, known, _scores(heard))
         for rank, text in enumerate(heard.alternatives[:4]):
             costs = heard.alternative_costs
             # Half the nats: neighbouring frames are not independent.
@@ -282,9 +282,11 @@ class Understander:
             return [Interpretation("", {}, best.confidence, "", heard.text, "low confidence", (best,))]
         return whole
 
-    def _sounds_like(self, text: str, known: Mapping[str, Any]) -> Interpretation | None:
+    def _sounds_like(
+        self, text: str, known: Mapping[str, Any], scores: Sequence[float | None] = ()
+    ) -> Interpretation | None:
         assert self.sound is not None
-        near = self.sound.nearest(text, known)
+        near = self.sound.nearest(text, known, scores)
         if near is None:
             return None
         best = near.reading
@@ -312,6 +314,13 @@ class Understander:
             if len(halves) == 2 and (not best or _least(halves) > _least(best)):
                 best = halves
         return best
+
+
+def _scores(heard: Hypothesis) -> list[float | None]:
+    """The recognizer's probability of each word of the text; [] if its words are not those of the text."""
+    if " ".join(word.text for word in heard.words) != heard.text:
+        return []
+    return [word.score for word in heard.words]
 
 
 def _least(found: list[Interpretation]) -> float:

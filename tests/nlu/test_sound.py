@@ -13,6 +13,7 @@ from carvoice.nlu import Understander
 from carvoice.nlu.confusion import Confusions
 from carvoice.nlu.phonetic import PhoneticSearch, SearchSettings
 from carvoice.nlu.speller import Speller
+from carvoice.records import Hypothesis, Word
 
 ALPHABET = "abcd"
 SENTENCES = [" ".join(words) for words in itertools.product(["abc", "bd", "cab"], ["a", "dd"], ["bad", "cd"])]
@@ -128,3 +129,18 @@ def test_never_done(volume, text):
 )  # fmt: skip
 def test_numbers_that_sound_the_same_are_taken(volume, text, percent):
     assert volume.parse(text)[0].values == {"percent": percent}
+
+
+def test_doubted_words_are_changed_for_less(volume):
+    text = "turn town the volume"
+    cost = {
+        score: volume.sound.nearest(text, {}, [0.95, score, 0.95, 0.95]).evidence.cost
+        for score in (None, 0.95, 0.5, 0.1)
+    }
+    assert cost[None] == cost[0.95] > cost[0.5] > cost[0.1]
+    words = tuple(Word(part, 0.0, 0.0, 0.1) for part in text.split())
+    doubted = volume.parse(Hypothesis(text, words))[0]
+    assert doubted.intent == "Down"
+    assert doubted.confidence > volume.parse(text)[0].confidence
+    elsewhere = volume.parse(Hypothesis(text, words[:2]))[0]
+    assert elsewhere.confidence == volume.parse(text)[0].confidence
