@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,22 +54,37 @@ def table(title: str, note: str, scores: list[Score]) -> str:
     return "\n".join(lines)
 
 
+class Report:
+    """The tables so far; the file is written anew after every condition, so a stopped run has its part."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._parts = ["# The embedded speech model, measured", " ".join(HOW.split())]
+        out.parent.mkdir(parents=True, exist_ok=True)
+
+    def add(self, title: str, note: str, scores: Iterable[Score]) -> None:
+        done: list[Score] = []
+        self._parts.append("")
+        for score in scores:
+            print(score.line(), flush=True)
+            done.append(score)
+            self._parts[-1] = table(title, note, done)
+            self._out.write_text("\n\n".join(self._parts) + "\n", encoding="utf-8")
+
+
 def run(
     model: Path,
     grammar: Path,
     recordings: list[Recording],
     slots_of: Callable[[str], dict[str, str] | None],
     conditions: tuple[float | None, ...],
-) -> list[Score]:
+) -> Iterator[Score]:
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "graph.fst"
         words = build_graph(grammar, graph)
         recognizer = load_recognizer(model, str(graph))
-    scores = []
     for snr_db in conditions:
-        scores.append(measure(recognizer, words, recordings, slots_of, snr_db))
-        print(scores[-1].line(), flush=True)
-    return scores
+        yield measure(recognizer, words, recordings, slots_of, snr_db)
 
 
 def main() -> None:
@@ -79,38 +94,27 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results" / "asr-model.md")
     arguments = parser.parse_args()
     shared = Path(os.environ.get("CARVOICE_SHARED", ROOT.parent / "shared"))
-    parts = ["# The embedded speech model, measured", " ".join(HOW.split())]
-    if arguments.held_out:
-        reader = SlotReader(ROOT / "grammars" / "en")
-        scores = run(
-            arguments.model,
-            ROOT / "grammars" / "en",
-            shard_recordings(arguments.held_out, reader),
-            reader.slots,
-            CAR_SNR_DB,
-        )
-        note = "Orders drawn from the whole car grammar, by five synthetic voices held out of training."
-        parts.append(table("Car orders, held-out voices", note, scores))
+    model, report = arguments.model, Report(arguments.out)
     coffee = shared / "speech" / "coffee-dev"
     if coffee.exists():
-        reader = SlotReader(coffee / "coffee.yaml")
-        scores = run(
-            arguments.model, coffee / "coffee.yaml", coffee_recordings(coffee), reader.slots, COFFEE_SNR_DB
+        grammar = coffee / "coffee.yaml"
+        scores = run(model, grammar, coffee_recordings(coffee), SlotReader(grammar).slots, COFFEE_SNR_DB)
+        report.add(
+            "Spoken coffee orders (coffee-dev)", "Real people; no coffee order was in training.", scores
         )
-        note = "Real people; no coffee order was in training."
-        parts.append(table("Spoken coffee orders (coffee-dev)", note, scores))
+    if arguments.held_out:
+        grammar = ROOT / "grammars" / "en"
+        reader = SlotReader(grammar)
+        orders = shard_recordings(arguments.held_out, reader)
+        note = "Orders drawn from the whole car grammar, by five synthetic voices held out of training."
+        report.add("Car orders, held-out voices", note, run(model, grammar, orders, reader.slots, CAR_SNR_DB))
     digits = shared / "speech" / "digits-dev"
     if digits.exists():
         with tempfile.TemporaryDirectory() as folder:
             grammar = digit_grammar(Path(folder))
-            scores = run(
-                arguments.model, grammar, digit_recordings(digits), lambda text: {"digit": text}, DIGIT_SNR_DB
-            )
-        parts.append(
-            table("Spoken digits (digits-dev)", "Real people, 8 kHz recordings, one word each.", scores)
-        )
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+            scores = run(model, grammar, digit_recordings(digits), lambda text: {"digit": text}, DIGIT_SNR_DB)
+            note = "Real people, 8 kHz recordings, one word each."
+            report.add("Spoken digits (digits-dev)", note, scores)
 
 
 if __name__ == "__main__":
