@@ -192,6 +192,23 @@ def test_failing_deployments_rest_and_are_not_asked(serve) -> None:
     assert tier.status()[0].last_error == "status 500"
 
 
+def test_a_deployment_that_has_recovered_is_used_again(serve) -> None:
+    first, spare = serve(status(500)), serve(says("Water."))
+    tier = router(
+        deployment(first),
+        deployment(spare, "spare"),
+        fallbacks={"talk": ("spare",)},
+        allowed_fails=0,
+        cooldown_time=0.05,
+    )
+    assert ask(tier)[0] == ["Water."]
+    first.behaviour = says("Back.")
+    while tier.status()[0].resting_s:
+        time.sleep(0.01)
+    assert ask(tier)[0] == ["Back."]
+    assert tier.status()[0].last_error == ""
+
+
 def test_retry_after_is_kept_to(serve) -> None:
     tier = router(serve(status(429, retry_after="30")))
     ask(tier)
