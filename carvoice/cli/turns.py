@@ -45,7 +45,9 @@ def turns(
         writer.close()
         console.print(f"Everything in {settings.log.folder} is deleted.")
     elif stats:
-        console.print(stages_table(log.stages()), models_table(log.models()))
+        console.print(stages_table(log.stages()))
+        if uses := log.models():
+            console.print(models_table(uses))
         if scores := log.quality():
             console.print(quality_table(scores))
     elif trace_id is not None:
@@ -84,11 +86,22 @@ def stages_table(stages: Mapping[str, Percentiles]) -> Table:
 
 
 def models_table(models: Sequence[ModelUse]) -> Table:
-    """What every tier and model did."""
+    """What every tier and model did: answers, failed, broken off, milliseconds, cache hits, tokens, cost."""
     table = Table("tier", "model", title="Answers", title_justify="left")
-    for heading in ("answers", "failed", "stopped", "ttft p50", "p95", "p99", "all p50", "p95", "p99"):
-        table.add_column(heading, justify="right")
-    for heading in ("cached", "tokens", "$"):
+    for heading in (
+        "n",
+        "bad",
+        "cut",
+        "ttft p50",
+        "p95",
+        "p99",
+        "all p50",
+        "p95",
+        "p99",
+        "hits",
+        "tokens",
+        "$",
+    ):
         table.add_column(heading, justify="right")
     for use in models:
         table.add_row(

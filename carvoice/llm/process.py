@@ -189,6 +189,7 @@ class WorkerProcess:
             if event["event"] == "ready":
                 self.report = {name: value for name, value in event.items() if name != "event"}
                 self._ready.set()
+                _log.info("%s is ready: %s", self._settings.model_path.name, self.report)
             elif event["event"] == "failed":
                 # Starting again would not help.
                 self.failure, self._is_hopeless = event["message"], True

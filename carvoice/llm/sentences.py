@@ -12,6 +12,7 @@ _ABBREVIATIONS = frozenset(
 )
 _END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]|\n+")
 _RUBBISH = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffd]|<!doctype|<html|<body|<\|", re.IGNORECASE)
+_BARE = re.compile(r"[\W\d_]+")  # all but letters
 _LONGEST = 400  # characters: a model that never ends a sentence must still be heard
 
 
@@ -55,16 +56,22 @@ def sound_sentences(pieces: Iterable[str], spoken: Sequence[str] = ()) -> Iterat
         spoken: sentences already out, to recognize a model that goes round in circles.
 
     Raises:
-        AnswerError: markup or binary rubbish instead of an answer, or the same sentence a third time.
+        AnswerError: markup or binary rubbish instead of an answer, or the same sentence a third time,
+            however it is numbered.
     """
-    heard = list(spoken)
+    heard = [_bare(sentence) for sentence in spoken]
     for sentence in whole_sentences(pieces):
         if _RUBBISH.search(sentence):
             raise AnswerError(f"rubbish instead of an answer: {sentence[:60]!r}")
-        if heard.count(sentence) >= 2:
+        bare = _bare(sentence)
+        if bare and heard.count(bare) >= 2:
             raise AnswerError(f"the model repeats itself: {sentence[:60]!r}")
-        heard.append(sentence)
+        heard.append(bare)
         yield sentence
+
+
+def _bare(sentence: str) -> str:
+    return _BARE.sub(" ", sentence.lower()).strip()
 
 
 def _boundary(text: str) -> int | None:
@@ -73,8 +80,9 @@ def _boundary(text: str) -> int | None:
         if match.group().startswith("."):
             head = text[: match.start()]
             word = head.rsplit(None, 1)[-1].lower().lstrip("(\"'") if head.split() else ""
-            # "e.g. this", "3. item", "J. Smith" do not end a sentence.
-            is_item = word.isdigit() and word == head.strip()
+            # "e.g. this", "3. item", "as follows: 1. item", "J. Smith" do not end a sentence.
+            before = head.strip()[: -len(word)].rstrip()
+            is_item = word.isdigit() and (not before or before.endswith(":"))
             if word in _ABBREVIATIONS or is_item or len(word) == 1:
                 continue
         return match.end()

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carvoice.llm.sentences import CutShort, split_sentences, whole_sentences
+from carvoice.errors import AnswerError
+from carvoice.llm.sentences import CutShort, sound_sentences, split_sentences, whole_sentences
 
 
 def test_a_sentence_comes_as_soon_as_the_next_begins() -> None:
@@ -28,6 +29,7 @@ def test_a_sentence_comes_as_soon_as_the_next_begins() -> None:
         "Ask Dr. Smith.",
         "It takes 5.5 litres of oil.",
         "1. Stop the car",
+        "Do as follows: 1. Stop the car",
         "Mr. J. Smith drives.",
     ],
 )
@@ -68,6 +70,15 @@ def test_endless_text_is_cut_at_a_space() -> None:
     sentences = split_sentences("word " * 300)
     assert all(len(sentence) <= 400 for sentence in sentences)
     assert sum(len(s.split()) for s in sentences) == 300
+
+
+def test_a_model_that_goes_round_in_circles_is_stopped_also_where_it_counts() -> None:
+    got: list[str] = []
+    with pytest.raises(AnswerError, match="repeats itself: '3"):
+        got.extend(iter_into(got, sound_sentences(["1. Open it. 2. Open it. ", "3. Open it. 4. Open it."])))
+    assert got == ["1. Open it.", "2. Open it."]
+    numbers = "1. 2. 3. 4. 5."
+    assert " ".join(sound_sentences([numbers])) == numbers
 
 
 @given(st.text(alphabet="ab .!?\n", max_size=120), st.integers(1, 7))
