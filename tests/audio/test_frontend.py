@@ -204,3 +204,13 @@ def test_wrong_blocks_are_refused(near, far):
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ConfigError):
         FrontEnd(FrontEndSettings(**wrong))
+
+
+def test_buffeting_wind_is_background_once_it_has_not_let_up():
+    """An open window's wind swings 8 to 20 times a second: too fast to follow, but it never pauses."""
+    rng = np.random.default_rng(3)
+    time_s = np.arange(12 * 16_000) / 16_000
+    for swing_hz in (8.0, 13.0, 20.0):
+        wind = rng.standard_normal(time_s.size) * (1 + 0.8 * np.sin(2 * np.pi * swing_hz * time_s))
+        speech = FrontEnd().process((0.03 * wind).astype(np.float32)).speech
+        assert (speech[500:] > 0.5).mean() < 0.05
