@@ -87,22 +87,11 @@ def stages_table(stages: Mapping[str, Percentiles]) -> Table:
 
 def models_table(models: Sequence[ModelUse]) -> Table:
     """What every tier and model did: answers, failed, broken off, milliseconds, cache hits, tokens, cost."""
-    table = Table("tier", "model", title="Answers", title_justify="left")
-    for heading in (
-        "n",
-        "bad",
-        "cut",
-        "ttft p50",
-        "p95",
-        "p99",
-        "all p50",
-        "p95",
-        "p99",
-        "hits",
-        "tokens",
-        "$",
-    ):
+    table = Table("tier", title="Answers", title_justify="left", padding=0)
+    table.add_column("model", overflow="fold", min_width=16)
+    for heading in ("n", "bad", "cut", "ttft p50", "p95", "p99", "all p50", "p95", "p99", "hits", "tokens"):
         table.add_column(heading, justify="right")
+    table.add_column("$", justify="right")
     for use in models:
         table.add_row(
             use.tier,
