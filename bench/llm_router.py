@@ -8,6 +8,7 @@ own part is measured. ``--litellm PYTHON`` names an interpreter with LiteLLM, fo
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import subprocess
@@ -176,6 +177,27 @@ def failover(name: str, behaviour: Behaviour | str, rounds: int, was_well: bool 
     return percentile_row(name, times)
 
 
+def litellm_overhead(python: str, rounds: int = 200) -> list[str]:
+    """Time to the first text through LiteLLM's Router and through the bare client, by turns."""
+    process, url = server_elsewhere()
+    result = subprocess.run(
+        [python, str(HERE / "llm_litellm.py"), url, str(rounds)], capture_output=True, text=True, check=True
+    )
+    process.communicate()
+    times = json.loads(result.stdout.splitlines()[-1])
+    added = np.subtract(times["router"], times["bare"])
+    return [
+        "LiteLLM's Router with the same server and number of deployments, milliseconds to the first text:",
+        "",
+        "| | p50 | p95 | p99 |",
+        "|---|---|---|---|",
+        percentile_row("bare `openai` client", times["bare"]),
+        percentile_row("through LiteLLM's Router", times["router"]),
+        percentile_row("**added**, answer by answer", list(added)),
+        "",
+    ]
+
+
 def start_up(python: str, code: str) -> str:
     times, memory = [], []
     measure = (
@@ -234,7 +256,8 @@ def main() -> None:
         ).stdout.strip()
         size = sum(p.stat().st_size for p in Path(site).rglob("*") if p.is_file()) / 1e6
         lines.append(f"- LiteLLM's Router: {theirs}; {size:.0f} MB installed with what it needs")
-    text = "\n".join(lines) + "\n"
+        lines += ["", *litellm_overhead(arguments.litellm)]
+    text = "\n".join(lines).rstrip() + "\n"
     (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results" / "llm_router.md").write_text(text)
     print(text)
