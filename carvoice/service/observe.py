@@ -74,7 +74,7 @@ def build_observer(
         judge = build_judge(config.llm, log.quality_model) if is_judged else None
         if judge is not None:
             stack.callback(judge.close)
-            sampler = QualitySampler(judge, turn_log, log.quality_share)
+            sampler = QualitySampler(judge, turn_log, log.quality_share, log.quality_model or "remotes")
             stack.callback(sampler.close)
             observers.append(sampler.observe)
     if log.prometheus_port:

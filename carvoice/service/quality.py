@@ -21,6 +21,7 @@ RUBRIC = (
     "of points, 0 to 5, and then one short reason.\nQuestion: {question}\nAnswer: {answer}"
 )
 _POINTS = 5
+_LOADS_S = 30.0  # a local judge
 _QUEUED = 4  # answers waiting to be judged; more are let go, for judging must not pile up
 
 
@@ -72,6 +73,7 @@ class QualitySampler:
     def _run(self) -> None:
         while (turn := self._waiting.get()) is not None:
             assert turn.reply is not None
+            self._judge.wait_ready(_LOADS_S)
             prompt = RUBRIC.format(question=turn.hypothesis.text, answer=turn.reply.text)
             stream = self._judge.answer(prompt, AnswerContext(), self._stop)
             verdict = " ".join(stream)
