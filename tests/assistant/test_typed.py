@@ -34,6 +34,13 @@ def test_a_conversation_goes_on_over_turns(assistant) -> None:
     assert assistant.say("undo", timeout_s=20).reply.text == "I've put it back."
 
 
+def test_of_two_readings_that_sound_alike_the_driver_chooses(assistant) -> None:
+    asked = assistant.say("turn or the interior lights", timeout_s=20)
+    assert (asked.reply.expects, asked.actuations) == ("choice", ())
+    assert all(f"the interior light {state}" in asked.reply.text for state in ("on", "off"))
+    assert assistant.say("the second one", timeout_s=20).actuations
+
+
 def test_fixed_replies_are_ready_before_they_are_needed() -> None:
     rendered = queue.Queue()
 

@@ -144,3 +144,25 @@ def test_doubted_words_are_changed_for_less(volume):
     assert doubted.confidence > volume.parse(text)[0].confidence
     elsewhere = volume.parse(Hypothesis(text, words[:2]))[0]
     assert elsewhere.confidence == volume.parse(text)[0].confidence
+
+
+WILD = """
+lists: {query: {wildcard: true}, song: {wildcard: true}, how: {values: [kindly, gently]}}
+intents:
+  Search: {data: [{sentences: ["search for {query}"]}]}
+  Play: {data: [{sentences: ["play {song} by {query:artist} loudly"]}]}
+  Close: {data: [{sentences: ["{@how} close everything"]}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "intent", "values"),
+    [
+        ("serch fur pink floyd", "Search", {"query": "pink floyd"}),
+        ("play yesterday buy the beatles loudly", "Play", {"song": "yesterday", "artist": "the beatles"}),
+        ("gentle clothes everything", "Close", {}),
+    ],
+)
+def test_wildcards_and_captures_are_found_by_sound(text, intent, values):
+    near = Understander(compile_grammar(parse_grammar(WILD)), Lexicon.load()).sound.nearest(text, {})
+    assert (near.reading.intent, {name: slot.value for name, slot in near.slots.items()}) == (intent, values)
