@@ -50,14 +50,30 @@ def test_prefix(benchmark, automaton, commands):
     benchmark(lambda: parser.prefix(next(commands).rsplit(" ", 1)[0]))
 
 
-def test_exact_with_ten_thousand_contacts(benchmark, automaton):
+@pytest.fixture(scope="module")
+def names():
     words = Lexicon.load().frequent_words(3000)[300:]
     rng = random.Random(1)
-    names = sorted({f"{rng.choice(words)} {rng.choice(words)}" for _ in range(10_000)})
+    return sorted({f"{rng.choice(words)} {rng.choice(words)}" for _ in range(10_000)})
+
+
+def test_exact_with_ten_thousand_contacts(benchmark, automaton, names):
     parser = Understander(automaton, None, UnderstanderSettings(near_misses=False))
     parser.replace_list("contact", names)
     turn = itertools.cycle(names)
     benchmark(lambda: parser.parse(f"call {next(turn)}"))
+
+
+def test_replace_ten_thousand_contacts(benchmark, automaton, names):
+    parser = Understander(automaton, Lexicon.load())
+    benchmark(lambda: parser.replace_list("contact", names, wait=True))
+
+
+def test_near_miss_with_ten_thousand_contacts(benchmark, automaton, names):
+    parser = Understander(automaton, Lexicon.load())
+    parser.replace_list("contact", names, wait=True)
+    turn = itertools.cycle(names)
+    benchmark(lambda: parser.parse(f"cal {next(turn)} please"))
 
 
 @pytest.mark.parametrize("text", ["said the temperature too twenty won", "turn on the seat heeding"])
