@@ -26,6 +26,7 @@ os.environ["OMP_WAIT_POLICY"] = "passive"  # read when llama.cpp is loaded
 from tiny_gguf import CHATML, _byte_alphabet, _train_bpe  # noqa: E402
 
 from carvoice.llm.engine import Engine, EngineSettings, Generation  # noqa: E402
+from carvoice.llm.sentences import whole_sentences  # noqa: E402
 
 WIDTH, LAYERS, FORWARD, HEADS, KV_HEADS, VOCABULARY = 896, 24, 4864, 14, 2, 151_936
 SYSTEM = "you are the voice assistant of a car and your words are spoken aloud to the driver " * 6
@@ -107,6 +108,16 @@ def ask(engine: Engine, question: str, max_tokens: int) -> tuple[Generation, flo
     return counts, more / (time.monotonic() - first_s), more / (time.process_time() - first_cpu_s)
 
 
+def first_sentence_ms(engine: Engine) -> float | None:
+    """Milliseconds from the question to the first whole sentence; None if there is none in 60 tokens."""
+    counts = Generation()
+    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "why is the sky blue"}]
+    started_s = time.monotonic()
+    pieces = engine.generate(messages, max_tokens=60, time_s=120.0, cancelled=lambda: False, counts=counts)
+    next(whole_sentences(pieces), "")
+    return (time.monotonic() - started_s) * 1e3 if counts.reason != "length" else None
+
+
 def measure(model: Path, threads: int, rounds: int, states: Path) -> list[str]:
     settings = EngineSettings(model, n_ctx=2048, n_threads=threads, state_folder=states / str(threads))
     first = Engine(settings, SYSTEM)
@@ -124,11 +135,15 @@ def measure(model: Path, threads: int, rounds: int, states: Path) -> list[str]:
         counts, *_ = ask(engine, f"{QUESTION} {n}", 1)
         cold.append(counts.ttft_ms)
     prompt = counts.prompt_tokens
+    engine._llama.reset()
+    ask(engine, QUESTION, 1)  # warm again
+    sentence_ms = first_sentence_ms(engine)
+    sentence = "none: random words" if sentence_ms is None else f"{sentence_ms:.0f}"
     engine.close()
     return [
         f"| {model.name}, {model.stat().st_size / 1e6:.0f} MB | {threads} | {prompt} "
         f"| {np.median(cold):.0f} (max {max(cold):.0f}) | {np.median(warm):.0f} (max {max(warm):.0f}) "
-        f"| {np.median(rates):.1f} | {np.median(cpu_rates):.1f} | {evaluated.warm_ms:.0f} "
+        f"| {sentence} | {np.median(rates):.1f} | {np.median(cpu_rates):.1f} | {evaluated.warm_ms:.0f} "
         f"| {restored.warm_ms:.0f} | {restored.load_ms:.0f} | {restored.rss_mb:.0f} |"
     ]
 
@@ -147,9 +162,10 @@ def main() -> None:
             f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} from other work, {priority} priority. "
             "Threads that wait sleep, as in the worker process; of two for prompts one generates.",
             "",
-            "| model | threads | prompt tokens | ttft without warm prompt, ms | with, ms | tokens/s "
-            "| tokens per second of CPU | warming: evaluated, ms | from disk, ms | load, ms | MB resident |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
+            "| model | threads | prompt tokens | ttft without warm prompt, ms | with, ms "
+            "| first sentence, ms | tokens/s | tokens per second of CPU "
+            "| warming: evaluated, ms | from disk, ms | load, ms | MB resident |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|",
         ]
         for model in (*arguments.gguf, write_half_billion(Path(folder) / "random-0.5b.gguf")):
             for threads in arguments.threads:
