@@ -58,7 +58,7 @@ def run(system: Callable[[np.ndarray, np.ndarray], Result], scene: Scene) -> Res
 
 def mean(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean of each measure over the seeds; None once one of them has none."""
-    out: dict[str, Any] = {}
+    out: dict[str, Any] = {"scenes": len(rows)}
     for name in rows[0]:
         values = [row[name] for row in rows]
         if any(value is None or isinstance(value, str) for value in values):
@@ -105,10 +105,14 @@ def measure(
     systems: dict[str, Callable[[np.ndarray, np.ndarray], Result]],
     measures: Callable[[Scene, Result], dict[str, Any]],
     seeds: tuple[int, ...],
+    table: Table,
+    save: Callable[[], None],
     **common: Any,
-) -> Table:
-    table: Table = {}
+) -> None:
+    """Fill the table, condition by condition; those it has already stay."""
     for condition, how in scenes.items():
+        if condition in table:
+            continue
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in systems}
         for seed in seeds:
             scene = make_scene(seed=seed, **common, **how)
@@ -116,8 +120,8 @@ def measure(
                 result = run(system, scene)
                 rows[name].append({"absent": result} if isinstance(result, str) else measures(scene, result))
         table[condition] = {name: mean(each) for name, each in rows.items()}
+        save()
         print(condition, flush=True)
-    return table
 
 
 def silent_far_end(seeds: tuple[int, ...]) -> dict[str, dict[str, Any]]:
@@ -163,6 +167,7 @@ def real_recordings() -> dict[str, dict[str, float | None]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--resume", action="store_true", help="measure only what the kept figures lack")
     parser.add_argument(
         "--draw", action="store_true", help="only write the report anew from the kept figures"
     )
@@ -172,28 +177,32 @@ def main() -> None:
     if arguments.draw:
         write_report(json.loads(kept.read_text()), RESULTS)
         return
-    load = os.getloadavg()[0]
-    results = {
-        "seeds": seeds,
-        "load": [load],
-        "echo": measure(ECHO_SCENES, ECHO_CANCELLERS, echo_measures, seeds),
-        "silent far end": silent_far_end(seeds),
-        "noise": measure(
-            NOISE_SCENES,
-            NOISE_SUPPRESSORS,
-            noise_measures,
-            seeds[:1],
-            far_kind="silence",
-            seconds=25,
-            near_from_s=5,
-            near_to_s=25,
-            change_s=None,
-        ),
-        "real": real_recordings(),
-    }
-    results["load"].append(os.getloadavg()[0])
     RESULTS.mkdir(exist_ok=True)
-    kept.write_text(json.dumps(results, separators=(",", ":")))
+    results: dict[str, Any] = (
+        json.loads(kept.read_text()) if arguments.resume else {"seeds": seeds, "load": []}
+    )
+
+    def save() -> None:
+        results["load"].append(round(os.getloadavg()[0], 1))
+        kept.write_text(json.dumps(results, separators=(",", ":")))
+
+    measure(ECHO_SCENES, ECHO_CANCELLERS, echo_measures, seeds, results.setdefault("echo", {}), save)
+    measure(
+        NOISE_SCENES,
+        NOISE_SUPPRESSORS,
+        noise_measures,
+        seeds[:1],
+        results.setdefault("noise", {}),
+        save,
+        far_kind="silence",
+        seconds=25,
+        near_from_s=5,
+        near_to_s=25,
+        change_s=None,
+    )
+    results["silent far end"] = results.get("silent far end") or silent_far_end(seeds)
+    results["real"] = results.get("real") or real_recordings()
+    save()
     write_report(results, RESULTS)
 
 

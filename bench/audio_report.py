@@ -16,6 +16,7 @@ Table = dict[str, dict[str, dict[str, Any]]]
 OURS = ("carvoice linear", "carvoice asr", "carvoice vad")
 PERFECT = "echo taken away perfectly"
 COLUMNS = {
+    "scenes": ("scenes", "{:.0f}"),
     "delay ms": ("delay_ms", "{:.0f}"),
     "us p50": ("us_p50", "{:.0f}"),
     "us p99": ("us_p99", "{:.0f}"),
@@ -30,6 +31,7 @@ COLUMNS = {
     "near end dB": ("near_db", "{:+.1f}"),
 }
 NOISE_COLUMNS = {
+    "scenes": COLUMNS["scenes"],
     "us p50": ("us_p50", "{:.0f}"),
     "noise down dB": ("noise_down_db", "{:.1f}"),
     **{name: COLUMNS[name] for name in ("STOI", "PESQ", "SI-SDR dB", "near end dB")},
@@ -42,9 +44,9 @@ def write_report(results: dict[str, Any], folder: Path) -> None:
     lines = [
         "# Front end and peers, one run of bench/audio_quality.py",
         "",
-        f"Seeds {list(results['seeds'])}, used for no tuning; noise scenes: the first. Processor time, at a",
-        f"load of {results['load'][0]:.1f} to {results['load'][-1]:.1f} on two cores. ERLE: power of the",
-        "microphone over that of the output; noise 35 dB below the echo bounds it for who does not suppress",
+        f"Seeds {list(results['seeds'])}, used for no tuning, as many of them as 'scenes' says. Processor",
+        f"time, at a load of {min(results['load']):.0f} to {max(results['load']):.0f} on two cores. ERLE:",
+        "power of microphone over output; noise 35 dB below the echo bounds it for who does not suppress",
         "noise. 20 dB after: from the first echo to the half second that is 20 dB down. STOI, PESQ",
         "(wide band), SI-SDR, near end (level): of the talker in double talk.",
         f'"{PERFECT}" is talker and noise alone: no canceller exceeds it without noise suppression.',
@@ -203,8 +205,8 @@ def draw_spectrograms(path: Path, seed: int) -> None:
     below."""
     from matplotlib import pyplot
 
-    scene = make_scene(seed=seed, ser_db=-10.0)
     speaking = {"seconds": 26, "near_from_s": 20, "near_to_s": 26, "change_s": None}
+    scene = make_scene(seed=seed, ser_db=-10.0, **speaking)
     noisy = make_scene(seed=seed, far_kind="silence", noise_kind="drive", noise_db=-5, **speaking)
     panels = [("microphone, SER -10 dB", scene.mic), ("the talker", scene.near)]
     panels += outputs(ECHO_CANCELLERS, scene.mic, scene.far)

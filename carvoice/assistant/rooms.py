@@ -159,22 +159,25 @@ def _device(name: str) -> str | None:
     return None if name == "default" else name
 
 
+def front_end_settings(config: AudioConfig) -> FrontEndSettings:
+    """Of the audio chain for one microphone, or for an array whose places the settings tell."""
+    return FrontEndSettings(
+        microphones=microphone_count(config),
+        microphone_positions_m=config.microphone_positions_m,
+        zone_positions_m=config.zone_positions_m or SEATS_M,
+        cancel_echo=config.echo_cancellation,
+        suppress_echo=config.echo_cancellation,
+        suppress_noise=config.noise_suppression,
+    )
+
+
 def build_front_end(config: AudioConfig) -> FrontEnd:
-    """The audio chain for one microphone, or for an array whose places the settings tell.
+    """The audio chain.
 
     Raises:
         ConfigError: two microphones, or a microphone and a mouth, are at one place.
     """
-    return FrontEnd(
-        FrontEndSettings(
-            microphones=microphone_count(config),
-            microphone_positions_m=config.microphone_positions_m,
-            zone_positions_m=config.zone_positions_m or SEATS_M,
-            cancel_echo=config.echo_cancellation,
-            suppress_echo=config.echo_cancellation,
-            suppress_noise=config.noise_suppression,
-        )
-    )
+    return FrontEnd(front_end_settings(config))
 
 
 def build_voice(config: TtsConfig, language: str = "en") -> Voice | None:

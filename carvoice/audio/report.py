@@ -9,7 +9,7 @@ import numpy as np
 
 from carvoice.audio._frontend import FrontEnd, FrontEndOutput
 from carvoice.audio.devices import read_wav
-from carvoice.audio.settings import FrontEndSettings
+from carvoice.audio.settings import ZONES, FrontEndSettings
 from carvoice.errors import AudioError, AudioFormatError
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray
 
@@ -26,9 +26,9 @@ def write_report(
     """Run a recording through the front end and draw waveforms, spectrograms, ERLE, levels and speech.
 
     Args:
-        path_in: what the microphone heard.
+        path_in: what the microphone heard, or a channel for each of the microphones.
         path_out: picture to write: .png, .svg or .pdf.
-        far: what the loudspeaker played meanwhile. None: a second channel of ``path_in`` if it has one.
+        far: what the loudspeaker played meanwhile. None: one more channel of ``path_in`` if it has one.
         settings: of the front end; the defaults if None.
 
     Raises:
@@ -36,10 +36,11 @@ def write_report(
         AudioFormatError: the recording is not usable (see :func:`read_wav`) or longer than ten minutes.
     """
     pyplot = _pyplot()
-    near, loudspeaker = _load(Path(path_in), far)
     front_end = FrontEnd(settings)
+    near, loudspeaker = _load(Path(path_in), far, front_end.settings.microphones)
     out = front_end.process(near, loudspeaker)
-    figure = _draw(pyplot, Path(path_in).name, near, loudspeaker, out, front_end)
+    heard = near[0] if near.ndim > 1 else near
+    figure = _draw(pyplot, Path(path_in).name, heard, loudspeaker, out, front_end)
     try:
         figure.savefig(path_out, dpi=110)
     except (OSError, ValueError) as error:
@@ -59,15 +60,17 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _load(path: Path, far: str | Path | None) -> tuple[FloatArray, FloatArray | None]:
+def _load(path: Path, far: str | Path | None, microphones: int) -> tuple[FloatArray, FloatArray | None]:
     channels = read_wav(path, keep_channels=True)
     if channels.shape[1] > LONGEST_S * SAMPLE_RATE_HZ:
         raise AudioFormatError(f"{path}: longer than {LONGEST_S:.0f} s; cut it first")
-    near = channels[0]
+    if len(channels) < microphones:
+        raise AudioFormatError(f"{path}: has {len(channels)} channels, but {microphones} microphones are set")
+    near = channels[0] if microphones == 1 else channels[:microphones]
     if far is not None:
-        played = read_wav(far)[: len(near)]
-        return near, np.pad(played, (0, len(near) - len(played)))
-    return near, channels[1] if len(channels) > 1 else None
+        played = read_wav(far)[: channels.shape[1]]
+        return near, np.pad(played, (0, channels.shape[1] - len(played)))
+    return near, channels[microphones] if len(channels) > microphones else None
 
 
 def _draw(
@@ -103,9 +106,13 @@ def _draw(
     axes[5].fill_between(
         frames_s, -0.1, np.where(out.far_active, -0.02, -0.1), color="C4", label="loudspeaker sounds"
     )
+    for index, zone in enumerate(ZONES):
+        if (out.zone == index).any():
+            here = np.where(out.zone == index, 1.0, np.nan)
+            axes[5].plot(frames_s, here, color=f"C{5 + index}", linewidth=4, label=f"{zone.value} talks")
     axes[5].set_ylim(-0.12, 1.02)
     axes[5].set_xlabel("seconds")
-    axes[5].legend(loc="upper right", ncols=2)
+    axes[5].legend(loc="upper right", ncols=4)
     reference = "no loudspeaker signal" if far is None else f"echo path delay {front_end.delay_ms:.1f} ms"
     figure.suptitle(
         f"{name}: {len(near) / SAMPLE_RATE_HZ:.1f} s, {reference}, drift {front_end.drift_ppm:.0f} ppm"

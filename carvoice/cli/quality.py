@@ -123,18 +123,20 @@ def cabin_noise(n: int, rng: np.random.Generator) -> FloatArray:
 
 @app.command("audio-report")
 def audio_report(
+    context: typer.Context,
     recording: Annotated[
-        Path, typer.Argument(help="Microphone recording; a second channel is the loudspeaker.")
+        Path, typer.Argument(help="Microphone recording; a channel more is the loudspeaker.")
     ],
     out: Annotated[Path, typer.Argument(help="Picture to write: .png, .svg or .pdf.")],
     far: Annotated[Path | None, typer.Option(help="What the loudspeaker played meanwhile.")] = None,
 ) -> None:
     """Draw what the front end makes of a recording: waveforms, spectrograms, ERLE, levels, voice activity."""
+    from carvoice.assistant.rooms import front_end_settings
     from carvoice.audio.report import write_report
     from carvoice.errors import ConfigError
 
     try:
-        write_report(recording, out, far)
+        write_report(recording, out, far, front_end_settings(settings_of(context).audio))
     except ImportError:
         raise ConfigError("audio-report needs: pip install 'carvoice[report]'") from None
     console.print(f"{out} written")

@@ -3,9 +3,10 @@ import sys
 import numpy as np
 import pytest
 
+from carvoice.audio import FrontEndSettings
 from carvoice.audio.devices import write_wav
 from carvoice.audio.report import write_report
-from carvoice.errors import AudioError
+from carvoice.errors import AudioError, AudioFormatError
 
 pytest.importorskip("matplotlib")
 
@@ -23,6 +24,17 @@ def test_second_channel_is_the_loudspeaker(tmp_path):
     write_wav(tmp_path / "both.wav", np.zeros((2, 8000), np.float32))
     write_report(tmp_path / "both.wav", tmp_path / "out.svg")
     assert "<svg" in (tmp_path / "out.svg").read_text()
+
+
+def test_an_array_has_a_channel_for_each_microphone(tmp_path):
+    places = ((0.75, 0.70, 1.15), (0.75, 0.80, 1.15))
+    settings = FrontEndSettings(microphones=2, microphone_positions_m=places)
+    write_wav(tmp_path / "array.wav", np.random.default_rng(0).normal(0, 0.1, (3, 8000)).astype(np.float32))
+    write_report(tmp_path / "array.wav", tmp_path / "out.svg", settings=settings)
+    assert "<svg" in (tmp_path / "out.svg").read_text()
+    write_wav(tmp_path / "one.wav", np.zeros(8000, np.float32))
+    with pytest.raises(AudioFormatError, match=r"one\.wav: has 1 channels, but 2 microphones"):
+        write_report(tmp_path / "one.wav", tmp_path / "out.svg", settings=settings)
 
 
 def test_errors_name_the_thing(tmp_path, monkeypatch):
