@@ -50,7 +50,7 @@ asr-tables: $(VENV)/.dev ## the speech model's tables (hours of processor time; 
 	$(ASR) bench/asr_car.py $(W)/orders-test $(W)/bench
 	$(ASR) bench/asr_false_accepts.py $(W)/bench --audio $(W)/audio --speech $(SHARED)/speech
 
-mutants: $(VENV)/.dev ## mutation testing of the policy gate (about half an hour); last survivors: bench/results/vehicle.md
+mutants: $(VENV)/.dev ## mutation testing of the policy gate (about half an hour); last survivors: bench/results/vehicle_mutants.md
 	$(PY) -m pip install --quiet "mutmut>=3.3"
 	$(PY) -m mutmut run
 	$(PY) -m mutmut results

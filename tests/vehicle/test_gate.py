@@ -419,6 +419,14 @@ def test_refusals_of_the_frame_check_are_denials_with_a_reason(car):
         assert denied.value.verdict.decision is Decision.DENY
 
 
+def test_nothing_allows_and_no_rule_is_about_what_the_car_does_not_have(desk):
+    action = setting("Vehicle.Wings.Position", 1)
+    assert desk.gate.allowing(action) is None
+    assert desk.gate.applying(action, desk.state) == ()
+    verdict = desk.gate.check(action, desk.state, 0.0)
+    assert verdict.reason == "This car doesn't have that."
+
+
 def test_a_get_is_nothing_to_send(desk):
     with pytest.raises(DeniedError) as denied:
         desk.gate.send(RecordingBus(), getting(TEMP), desk.state)

@@ -242,6 +242,7 @@ EVERYTHING = """
 [defaults]
 max_age_s = 0.7
 denied = "No way."
+unknown = "Who knows."
 
 [[allow]]
 id = "front"
@@ -284,8 +285,9 @@ def test_every_field_of_a_policy_file_is_read(tmp_path, car):
     path = tmp_path / "rules.toml"
     path.write_text(EVERYTHING)
     policy = Policy.load(path, car)
-    assert (policy.path, policy.max_age_s, policy.denied) == (path, 0.7, "No way.")
-    assert policy.lines == {"front": 7, "roof": 13, "once": 25, "fan": 31, "air": 36}
+    assert (policy.path, policy.max_age_s) == (path, 0.7)
+    assert (policy.denied, policy.unknown) == ("No way.", "Who knows.")
+    assert policy.lines == {"front": 8, "roof": 14, "once": 26, "fan": 32, "air": 37}
     (allow,) = policy.allow
     assert (allow.id, allow.paths.patterns) == ("front", ("Vehicle.Cabin.**",))
     assert (allow.zones, allow.sources) == ((Zone.DRIVER, Zone.UNKNOWN), ("grammar",))
@@ -312,14 +314,15 @@ def test_defaults_and_own_reasons(tmp_path, car):
     path.write_text(
         '[[rate]]\nid = "r"\npaths = ["Vehicle.Speed"]\nmax = 3\nper_s = 2\nreason = "Slowly."\n'
         '[[rule]]\nid = "q"\npaths = ["Vehicle.Speed"]\nrequire = [{ path = "$self" }]\nreason = "x"\n'
-        '[[allow]]\nid = "a"\npaths = ["Vehicle.Speed"]\nsources = ["grammar", "llm"]\n'
+        '[[allow]]\nid = "a"\npaths = ["Vehicle.Speed"]\nsources = ["grammar", "llm", "service"]\n'
     )
     policy = Policy.load(path, car)
     assert (policy.max_age_s, policy.denied) == (1.0, "I'm not allowed to do that.")
+    assert policy.unknown == "The car doesn't tell me what I need to know for that."
     assert policy.rates[0].reason == "Slowly."
     assert policy.rules[0].effect is Decision.DENY
     assert policy.rules[0].require[0].max_age_s == 1.0
-    assert policy.allow[0].sources == ("grammar", "llm")
+    assert policy.allow[0].sources == ("grammar", "llm", "service")
 
 
 @pytest.mark.parametrize(
