@@ -1,6 +1,7 @@
 """Scoring a folder of recordings."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -70,6 +71,13 @@ def test_several_processes_give_the_same(folder):
     spread = list(evaluate(recordings, LoudnessEar, conditions, processes=2))
     assert [(o.file, o.condition, o.heard) for o in spread] == [(o.file, o.condition, o.heard) for o in alone]
     assert alone[3].heard == "make it loud"  # the soft one, in noise
+
+
+def test_a_given_executor_gives_the_same(folder):
+    recordings, conditions = load_recordings(folder), [Condition("clean")]
+    with ThreadPoolExecutor(2) as executor:  # a Dask client's is of the same kind
+        spread = list(evaluate(recordings, LoudnessEar, conditions, executor=executor))
+    assert [o.verdict for o in spread] == [o.verdict for o in evaluate(recordings, LoudnessEar, conditions)]
 
 
 def test_noise_has_the_level_asked_for():
