@@ -114,6 +114,23 @@ def test_a_command_is_heard_once_with_partials_before_it():
     assert len({event.trace_id for event in posted if isinstance(event, Heard)}) == 1
 
 
+def test_an_hour_of_silence_costs_the_recognizer_nothing_and_ends_with_open_ears():
+    posted, stream = [], Stream()
+    ears = Listener(
+        FrontEnd(), stream, Endpointer(), Parser(PrefixState.FINAL), posted.append, None, lambda: 0.0
+    )
+    for second in range(3600):
+        ears.hear(AudioBlock(silence(1), float(second)))
+    assert posted == []
+    assert len(stream.sound) == 0
+    for start in range(0, 32_000, 320):
+        sound = speech(1) if start < 16_000 else silence(1)
+        ears.hear(AudioBlock(sound[:320], 3600 + start / 16_000))
+    (final,) = [event for event in posted if isinstance(event, Heard) and event.hypothesis.is_final]
+    assert final.hypothesis.text == "word word word word word"
+    assert final.hypothesis.speech_end_s == pytest.approx(3601, abs=0.02)
+
+
 def test_nothing_of_the_beginning_is_lost():
     _, stream = listen(np.concatenate([silence(1), speech(1), silence(1)]))
     assert np.count_nonzero(stream.finished[0]) == 16_000
