@@ -24,7 +24,7 @@ from carvoice.assistant.rooms import open_loudspeaker, open_microphone
 from carvoice.audio.devices import NullSink, SpeakerSink
 from carvoice.config import AudioConfig, Config, ServeConfig
 from carvoice.dialogue.events import Event, TurnEnded
-from carvoice.errors import AudioError, ConfigError
+from carvoice.errors import ConfigError
 from carvoice.service.api import Api, is_loopback
 from carvoice.service.health import Health
 from carvoice.service.hub import EventHub
@@ -208,7 +208,7 @@ def _loudspeaker(audio: AudioConfig) -> tuple[SpeakerSink | NullSink, str]:
     """The loudspeaker, or nothing in its place and what is wrong."""
     try:
         return open_loudspeaker(audio), ""
-    except AudioError as error:
+    except OSError as error:  # AudioError among them
         _log.error("no loudspeaker: %s", error)
         return NullSink(), str(error)
 
