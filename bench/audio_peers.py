@@ -31,6 +31,8 @@ def int16(x: np.ndarray) -> np.ndarray:
 def framewise(
     mic: np.ndarray, far: np.ndarray, latency: int, step: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> Result:
+    if far.ndim > 1:
+        far = far.mean(axis=0)  # the peers take one channel
     frames = len(mic) // FRAME
     out = np.zeros(frames * FRAME, np.float32)
     times = np.zeros(frames)

@@ -119,6 +119,9 @@ def measure(
             for name, system in systems.items():
                 result = run(system, scene)
                 rows[name].append({"absent": result} if isinstance(result, str) else measures(scene, result))
+            if scene.echo.any():
+                perfect = Result(scene.near + scene.noise, 0, np.full(1, np.nan))
+                rows.setdefault(PERFECT, []).append(measures(scene, perfect))
         table[condition] = {name: mean(each) for name, each in rows.items()}
         save()
         print(condition, flush=True)

@@ -42,7 +42,7 @@ PICTURE_FROM_S, PICTURE_TO_S = 16.0, 26.0  # echo, and from 20 s on a talker ove
 def write_report(results: dict[str, Any], folder: Path) -> None:
     """Write audio_quality.md and its two pictures into the folder."""
     lines = [
-        "# Front end and peers, one run of bench/audio_quality.py",
+        "# Front end and peers, by bench/audio_quality.py",
         "",
         f"Seeds {list(results['seeds'])}, used for no tuning, as many of them as 'scenes' says. Processor",
         f"time, at a load of {min(results['load']):.0f} to {max(results['load']):.0f} on two cores. ERLE:",
@@ -50,6 +50,7 @@ def write_report(results: dict[str, Any], folder: Path) -> None:
         "noise. 20 dB after: from the first echo to the half second that is 20 dB down. STOI, PESQ",
         "(wide band), SI-SDR, near end (level): of the talker in double talk.",
         f'"{PERFECT}" is talker and noise alone: no canceller exceeds it without noise suppression.',
+        *results.get("notes", []),
         "",
         "## Against the targets",
         "",
@@ -64,6 +65,8 @@ def write_report(results: dict[str, Any], folder: Path) -> None:
         *table(results["echo"], COLUMNS),
         "",
         "## Nothing plays: the talker against the microphone",
+        "",
+        "A peer whose delay is not quite the one it tells, or that turns phases, loses SI-SDR by that alone.",
         "",
         "| system | SI-SDR dB | level dB |",
         "|---|---|---|",
