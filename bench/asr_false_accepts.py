@@ -151,13 +151,20 @@ def job(item: tuple[str, int]) -> dict[str, object]:
     }
 
 
+def does_something(intent: str) -> bool:
+    """Whether the command acts by itself; answers and corrections need a command or question before them."""
+    return intent not in ANSWERS and intent != "SystemCancel" and not intent.startswith("Context")
+
+
 def table(rows: list[dict[str, object]], least: float, sure: float) -> str:
     lines = ["# False accepts\n"]
     lines.append(
         "Made by `bench/asr_false_accepts.py`: speech without a command and noise without speech, heard by "
         "the assistant as it ships, always listening without a wake phrase. *Acted upon* are commands of "
         f"confidence {sure:g} and more; from {least:g} a command counts only when the driver had called the "
-        "assistant, and is asked back. A stray yes or no counts for nothing, since nothing was asked. "
+        "assistant, and is asked back. A stray yes, no or correction counts for nothing, since nothing "
+        "was asked. Lines that are commands word for word are left out; car talk that only the repair by "
+        "sound takes for a command is not, so the figures for speech are upper bounds. "
         "Synthesized speech is broad English and car talk by espeak-ng, flite, festival, Pico and CMU ARCTIC "
         "voices, recorded speech read sentences, wake-word clips and single words of real people, 5-30 dB "
         "above a simulated cabin. Most of these voices (not their noise) were in training: expect rates of "
@@ -170,7 +177,7 @@ def table(rows: list[dict[str, object]], least: float, sure: float) -> str:
         if not some:
             continue
         hours = sum(row["sound_s"] for row in some) / 3600
-        taken = [c for row in some for c in row["taken"] if c["intent"] not in ANSWERS]
+        taken = [c for row in some for c in row["taken"] if does_something(c["intent"])]
         acted = sum(command["confidence"] >= sure for command in taken)
         cpu = sum(row["cpu_s"] for row in some) / 3600 / hours
         count = sum(row["utterances"] for row in some)
@@ -179,7 +186,7 @@ def table(rows: list[dict[str, object]], least: float, sure: float) -> str:
             f"| {len(taken) - acted} | {cpu:.3f} |"
         )
     everything = sorted(
-        (c for row in rows for c in row["taken"] if c["intent"] not in ANSWERS),
+        (c for row in rows for c in row["taken"] if does_something(c["intent"])),
         key=lambda c: -c["confidence"],
     )
     if everything:
