@@ -32,6 +32,7 @@ from carvoice.records import (
     SAMPLE_RATE_HZ,
     AudioBlock,
     FloatArray,
+    Hypothesis,
     PrefixState,
     Span,
     Zone,
@@ -233,20 +234,23 @@ class Listener:
     def _end(self, endpoint: Endpoint, zone: Zone, since_s: float) -> None:
         final = self._stream.finish()
         asr_ms = (self._clock() - since_s) * 1e3
-        self._in_speech = False
         self._onset.reset()
         self._post(SpeechEnded())
-        if endpoint.speech_end_s is None:
-            return
-        waited_ms = (endpoint.decided_s - endpoint.speech_end_s) * 1e3
+        if endpoint.speech_end_s is not None:
+            self._has_told = False
+            self._post(self._heard(final, endpoint, endpoint.speech_end_s, zone, since_s, asr_ms))
+        self._in_speech = False  # now only: who waits for quiet must find the words posted
+
+    def _heard(
+        self, final: Hypothesis, endpoint: Endpoint, end_s: float, zone: Zone, since_s: float, asr_ms: float
+    ) -> Heard:
+        waited_ms = (endpoint.decided_s - end_s) * 1e3
         spans = (
             Span("front_end", since_s, float(np.percentile(self._frame_ms, 95))),
             Span("endpoint", since_s - waited_ms / 1e3, waited_ms),
             Span("asr", since_s, asr_ms),
         )
-        final = replace(final, speech_end_s=endpoint.speech_end_s)
-        self._has_told = False
-        self._post(Heard(final, zone, spans, self._trace_id))
+        return Heard(replace(final, speech_end_s=end_s), zone, spans, self._trace_id)
 
     def _remember(self, sound: FloatArray, speech: FloatArray) -> None:
         self._pre_roll.append((sound, speech))
