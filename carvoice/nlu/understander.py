@@ -180,6 +180,8 @@ class Understander:
         return tuple(found)
 
     def _understand(self, heard: Hypothesis, known: Mapping[str, Any]) -> list[Interpretation]:
+        if not heard.text.strip():
+            return []  # nothing was heard: what else noise could have been is no command
         sure = self._settings.exact_confidence
         if heard.confidence is not None:
             sure *= heard.confidence

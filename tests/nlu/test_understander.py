@@ -97,6 +97,11 @@ def test_an_alternative_that_fits_is_taken(understander):
     assert found.values == {"what": "window"}
 
 
+def test_an_alternative_to_silence_is_no_command(understander):
+    (found,) = understander.parse(Hypothesis("", alternatives=("open the window",), is_final=True))
+    assert found.rejected
+
+
 def test_confidence_falls_with_distance(understander):
     sure = understander.parse("open the window")[0].confidence
     near = understander.parse("open the widow")[0].confidence
