@@ -95,7 +95,7 @@ def test_reading(desk, car):
     mute = dataclasses.replace(car.nodes[TEMP], read=None)
     gate = Gate(dataclasses.replace(car, nodes={**car.nodes, TEMP: mute}), desk.policy, desk.clock)
     verdict = gate.check(getting(TEMP), desk.state, 0.0)
-    assert (verdict.decision, verdict.rule) == (Decision.DENY, "not-readable")
+    assert verdict == Verdict(Decision.DENY, "not-readable", "This car doesn't tell me that.")
 
 
 def test_a_set_without_settable_signal(desk, car):
