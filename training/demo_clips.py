@@ -40,7 +40,7 @@ CLIPS = (
     Clip("outside_temperature", "espeak:en-gb+Andrea", "what is the outside temperature"),
     Clip("open_driver_door", "flite:rms", "open the driver door", 60, 15),
     Clip("too_cold", "festival:ked", "it is too cold"),
-    Clip("close_all_windows", "flite:rms", "close all windows", 130, 13),
+    Clip("close_all_windows", "flite:rms", "close all windows", 60, 15),
     Clip("volume_up", "espeak:en-us+m6", "turn the volume up"),
     Clip("navigate_home", "flite:rms", "navigate home"),
     Clip("first_man_on_the_moon", "espeak:en-us+adam", "who was the first man on the moon"),
