@@ -63,9 +63,13 @@ def new(
     for path in (out, rules):
         if path.exists():
             raise CarError(f"{path}: is there already; give another name or folder to --out")
-    out.write_text(text, encoding="utf-8")
-    policy = scaffold_policy(Car.load(out), Policy.load(catalogue.rules_path, catalogue))
-    rules.write_text(policy, encoding="utf-8")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+        policy = scaffold_policy(Car.load(out), Policy.load(catalogue.rules_path, catalogue))
+        rules.write_text(policy, encoding="utf-8")
+    except OSError as error:
+        raise CarError(f"{out}: cannot be written ({error.strerror}); give another folder to --out") from None
     console.print(
         f"{out} and {rules} written; finish both, then run: carvoice car check {out}", soft_wrap=True
     )

@@ -109,3 +109,17 @@ def test_a_draft_overwrites_nothing(carvoice, tmp_path):
     result = carvoice("car", "new", "--from", "body.dbc", "--out", "mine.toml")
     assert (result.code, "rules.toml: is there already" in result.err) == (2, True)
     assert not (tmp_path / "mine.toml").exists()
+
+
+def test_a_draft_makes_the_folder_it_is_wanted_in(carvoice, tmp_path):
+    (tmp_path / "body.dbc").write_text(DBC)
+    result = carvoice("car", "new", "--from", "body.dbc", "--out", "my/car.toml")
+    assert result.code == 0, result.err
+    assert {path.name for path in (tmp_path / "my").iterdir()} == {"car.toml", "rules.toml"}
+
+
+def test_a_draft_that_cannot_be_written_is_one_line(carvoice, tmp_path):
+    (tmp_path / "body.dbc").write_text(DBC)
+    (tmp_path / "my").write_text("no folder")
+    result = carvoice("car", "new", "--from", "body.dbc", "--out", "my/car.toml")
+    assert (result.code, "cannot be written" in result.err) == (2, True)
