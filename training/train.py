@@ -4,7 +4,7 @@ Command: `python -m training.train FEATURES OUT --minutes 95` (or `--steps N`). 
 stays, and falls to zero over the last part of the budget; `OUT/last.pt` holds everything needed to resume,
 with the exponential average of the weights that is exported. Feature shards that appear while it runs are
 taken in. `--from CHECKPOINT` begins a new run, with its own budget and schedule, at the averaged weights of
-an earlier one: lower the peak with `--learning-rate` then.
+an earlier one, at its sizes: lower the peak with `--learning-rate` then.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.batches import Batch, Corpus, RowMaker
+from training.checkpoints import load_average
 from training.model import AcousticModel, ModelSettings, parameter_count
 from training.scene import NoiseBank, Scene, SceneSettings
 
@@ -235,7 +236,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=TrainSettings().minutes)
     parser.add_argument("--steps", type=int, default=0)
-    parser.add_argument("--from", dest="start", type=Path, help="checkpoint whose weights to begin with")
+    parser.add_argument(
+        "--from", dest="start", type=Path, help="checkpoint to begin with: weights and sizes"
+    )
     parser.add_argument("--learning-rate", type=float, default=TrainSettings().learning_rate)
     parser.add_argument("--rows", type=int, default=TrainSettings().rows)
     parser.add_argument("--channels", type=int, default=ModelSettings().channels)
@@ -246,6 +249,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     sizes = ModelSettings(channels=arguments.channels, hidden=arguments.hidden, blocks=arguments.blocks)
+    if arguments.start:
+        sizes = load_average(arguments.start).settings
     minutes = 0.0 if arguments.steps else arguments.minutes
     settings = TrainSettings(
         minutes=minutes, steps=arguments.steps, rows=arguments.rows, learning_rate=arguments.learning_rate

@@ -22,6 +22,7 @@ from training.batches import Corpus, RowMaker, level, warp
 from training.checkpoints import load_average
 from training.evaluate import SlotReader, build_graph, load_recognizer, measure, shard_recordings
 from training.export import export, write_description
+from training.grow import grow
 from training.model import AcousticModel, ModelSettings, StreamState
 from training.numerals import spoken
 from training.phones import LABELS, from_festival, from_ipa
@@ -296,3 +297,24 @@ def test_phones_of_the_synthesizers() -> None:
     assert from_ipa("w_¤") is None
     assert from_festival("pau w ih n d ow pau") == ["w", "ih", "n", "d", "ow"]
     assert from_festival("bogus") is None
+
+
+@torch.no_grad()
+def test_a_grown_network_says_what_the_small_one_said_and_can_learn():
+    torch.manual_seed(3)
+    small = AcousticModel(TOY).eval()
+    for block in small.blocks:
+        block.norm.running_mean.normal_()
+        block.norm.running_var.uniform_(0.5, 2)
+    large = grow(small, hidden=96, blocks=5)
+    speech = torch.randn(2, 80, 80)
+    torch.testing.assert_close(large(speech), small(speech), rtol=0, atol=0)
+    assert large.settings == ModelSettings(
+        channels=48, hidden=96, blocks=5, delayed_blocks=2, front_channels=32
+    )
+    with torch.enable_grad():
+        large(speech).square().mean().backward()
+    fresh = [large.blocks[4].contract.weight.grad, large.blocks[0].contract.weight.grad[:, 64:]]
+    assert all(bool((gradient != 0).any()) for gradient in fresh)
+    with pytest.raises(ValueError, match="shrink"):
+        grow(small, hidden=32, blocks=5)
