@@ -236,9 +236,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=TrainSettings().minutes)
     parser.add_argument("--steps", type=int, default=0)
-    parser.add_argument(
-        "--from", dest="start", type=Path, help="checkpoint to begin with: weights and sizes"
-    )
+    parser.add_argument("--from", dest="start", type=Path, help="checkpoint to begin with: weights and sizes")
     parser.add_argument("--learning-rate", type=float, default=TrainSettings().learning_rate)
     parser.add_argument("--rows", type=int, default=TrainSettings().rows)
     parser.add_argument("--channels", type=int, default=ModelSettings().channels)
