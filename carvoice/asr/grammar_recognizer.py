@@ -10,20 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from carvoice.asr._search import WordSearch
 from carvoice.asr.acoustic import AcousticModel, FloatMatrix
 from carvoice.asr.alignment import Alignment, align, greedy_labels, held_scores, normalized, spell_path
 from carvoice.asr.confidence import Calibration, Fit
+from carvoice.asr.decoder import GrammarDecoder
 from carvoice.asr.graph import Graph, GraphSettings, WordAcceptor, build_graph
 from carvoice.asr.models import Model, embedded_model
-from carvoice.asr.nbest import PathFinder, WordPath, best_paths, log_odds
+from carvoice.asr.nbest import WordPath, best_paths, log_odds
 from carvoice.asr.recognizer import UtteranceStream
-from carvoice.asr.sherpa import graph_recognizer
 from carvoice.errors import ModelError
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray, Hypothesis, Word
 
-_MAX_ACTIVE = 2000
 _MOST_ALTERNATIVES = 8
 
 
@@ -34,7 +32,13 @@ def graph_cache() -> Path:
 
 
 class GrammarRecognizer:
-    """Recognizes the grammar's sentences, and says so when it hears something else.
+    """Recognizes the grammar's sentences, and says so when it hears something else. Thread-safe.
+
+    Attributes:
+        acoustic: the network.
+        phones: phone of each of its labels.
+        calibration: from measures of fit to a probability; None when the model has none.
+        decoder: what utterances that begin now are decoded with.
 
     Args:
         acceptor: the sentences.
@@ -64,37 +68,49 @@ class GrammarRecognizer:
         skip_phrases: Iterable[str] = (),
         meaning: Callable[[str], Hashable] | None = None,
     ) -> None:
-        model = model or embedded_model()
-        lexicon = lexicon or Lexicon.load()
-        settings = settings or settings_of(model.decoding)
-        skip_phrases = tuple(skip_phrases)
-        self.acoustic = AcousticModel(model, threads)
-        self.graph: Graph = build_graph(
-            acceptor,
-            lexicon,
-            self.acoustic.tokens,
-            cache or graph_cache(),
-            settings,
-            skip_phrases,
-        )
-        tokens = self.acoustic.tokens
-        self.phones = {number: phone for phone, number in tokens.items()}
-        self.spellings = [
-            tuple(tuple(tokens[phone] for phone in said) for said in lexicon.pronunciations(word))
-            for word in self.graph.words
-        ]
-        self.calibration = Calibration.of(model.confidence)
-        self.meaning = meaning or (lambda text: text)
-        self._engine = graph_recognizer(model, self.acoustic.form, self.graph.path, threads, _MAX_ACTIVE)
-        self._finder = PathFinder(self.graph)
+        self._model = model or embedded_model()
+        self._lexicon = lexicon or Lexicon.load()
+        self._settings = settings or settings_of(self._model.decoding)
+        self._cache = cache or graph_cache()
+        self._threads = threads
+        self._skip_phrases = tuple(skip_phrases)
+        self.acoustic = AcousticModel(self._model, threads)
+        self.phones = {number: phone for phone, number in self.acoustic.tokens.items()}
+        self.calibration = Calibration.of(self._model.confidence)
+        self.decoder = self._decoder(acceptor, meaning or (lambda text: text))
+
+    @property
+    def graph(self) -> Graph:
+        """The decoding graph of utterances that begin now."""
+        return self.decoder.graph
 
     def create_stream(self) -> GrammarStream:
         """A stream at the beginning of an utterance."""
-        return GrammarStream(self, self._engine, self._finder.create())
+        return GrammarStream(self)
 
-    def text_of(self, labels: Iterable[int]) -> str:
-        """The words of output labels, fillers left out."""
-        return " ".join(self.graph.words[label - 1] for label in labels if label < self.graph.filler)
+    def replace_grammar(
+        self, acceptor: WordAcceptor, meaning: Callable[[str], Hashable] | None = None
+    ) -> None:
+        """Recognize other sentences from the next utterance on; returns when their graph is there.
+
+        What is being heard meanwhile is decoded to its end as it was begun. Meant for a thread of its
+        own; see :class:`carvoice.asr.live_lists.LiveLists`.
+
+        Args:
+            acceptor: the sentences.
+            meaning: what a text means by now; None keeps what was given before.
+
+        Raises:
+            ModelError: a word needs a phone that the model does not know.
+            GrammarError: the grammar accepts nothing. In both cases the old one stays.
+        """
+        self.decoder = self._decoder(acceptor, meaning or self.decoder.meaning)
+
+    def _decoder(self, acceptor: WordAcceptor, meaning: Callable[[str], Hashable]) -> GrammarDecoder:
+        graph = build_graph(
+            acceptor, self._lexicon, self.acoustic.tokens, self._cache, self._settings, self._skip_phrases
+        )
+        return GrammarDecoder(graph, self._lexicon, meaning, self._model, self.acoustic, self._threads)
 
 
 def settings_of(table: Mapping[str, Any]) -> GraphSettings:
@@ -112,10 +128,10 @@ def settings_of(table: Mapping[str, Any]) -> GraphSettings:
 class GrammarStream(UtteranceStream):
     """One utterance after another; see :class:`carvoice.asr.recognizer.RecognizerStream`."""
 
-    def __init__(self, recognizer: GrammarRecognizer, engine: Any, search: WordSearch) -> None:
+    def __init__(self, recognizer: GrammarRecognizer) -> None:
         self._recognizer = recognizer
-        self._engine = engine
-        self._search = search
+        self._decoder = recognizer.decoder
+        self._search = self._decoder.create_search()
         self.fit: Fit | None = None
         model = recognizer.acoustic
         self._look_ahead_s = model.look_ahead_ms / 1000
@@ -124,11 +140,19 @@ class GrammarStream(UtteranceStream):
         super().__init__(self._look_ahead_s + model.chunk_samples / SAMPLE_RATE_HZ + 0.05)
 
     def _begin(self) -> None:
+        if self._decoder is not self._recognizer.decoder:
+            self._decoder = self._recognizer.decoder
+            self._search = self._decoder.create_search()
+        self._has_sound = False
+        self._engine = self._decoder.engine
         self._sherpa = self._engine.create_stream()
         self._acoustic = self._recognizer.acoustic.create_stream()
         self._rows: list[FloatMatrix] = []
 
     def _take(self, samples: FloatArray) -> bool:
+        if not self._has_sound and self._decoder is not self._recognizer.decoder:
+            self._begin()  # the grammar was replaced while nobody spoke
+        self._has_sound = True
         self._sherpa.accept_waveform(SAMPLE_RATE_HZ, samples)
         decoded = False
         while self._engine.is_ready(self._sherpa):
@@ -140,10 +164,10 @@ class GrammarStream(UtteranceStream):
         return decoded
 
     def _so_far(self) -> Hypothesis:
-        graph = self._recognizer.graph
+        graph = self._decoder.graph
         result = self._engine.get_result(self._sherpa)
         labels, tokens = list(result.words), self._tokens(result)
-        spans, _ = spell_path(labels, tokens, self._recognizer.spellings)
+        spans, _ = spell_path(labels, tokens, self._decoder.spellings)
         log_probs = self._log_probs()
         scores = held_scores(log_probs, tokens, [round(t * 1000 / self._frame_ms) for t in result.timestamps])
         times = [self._time_s(time) for time in result.timestamps]
@@ -160,19 +184,19 @@ class GrammarStream(UtteranceStream):
         )
 
     def _at_end(self, padding: FloatArray) -> Hypothesis:
-        recognizer = self._recognizer
+        decoder = self._decoder
         raw = np.concatenate([self._log_probs(), self._acoustic.fork().accept(padding)])
         paths = best_paths(self._search, raw)
         best = paths[0]
         log_probs = normalized(raw)
         laid = align(log_probs, best.tokens)
-        texts = [recognizer.text_of(path.labels) for path in paths]
+        texts = [decoder.text_of(path.labels) for path in paths]
         words = self._words(best, laid) if laid is not None else ()
         self.fit = None
         if laid is not None and words:
-            odds = log_odds([path.cost for path in paths], [recognizer.meaning(text) for text in texts])
-            self.fit = _fit(best, recognizer.graph, odds)
-        calibration = recognizer.calibration
+            odds = log_odds([path.cost for path in paths], [decoder.meaning(text) for text in texts])
+            self.fit = _fit(best, decoder.graph, odds)
+        calibration = self._recognizer.calibration
         others = [
             (text, path.cost - best.cost)
             for text, path in zip(texts[1:], paths[1:], strict=True)
@@ -190,7 +214,7 @@ class GrammarStream(UtteranceStream):
         )
 
     def _words(self, path: WordPath, laid: Alignment) -> tuple[Word, ...]:
-        graph, frame_s = self._recognizer.graph, self._frame_ms / 1000
+        graph, frame_s = self._decoder.graph, self._frame_ms / 1000
         return tuple(
             Word(
                 graph.words[label - 1],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from threading import Lock
 
 from carvoice.asr.endpoint import Endpointer, EndpointSettings
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
+from carvoice.asr.live_lists import LiveLists
 from carvoice.asr.models import Model, embedded_model, load_model
 from carvoice.asr.open_models import load_open_model
 from carvoice.asr.open_recognizer import OpenRecognizer
@@ -72,8 +73,20 @@ def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) 
     Raises:
         ModelError: the model is missing or damaged.
     """
+    return GrammarRecognizer(
+        build_acceptor(automaton),
+        find_asr_model(config),
+        lexicon,
+        threads=config.threads,
+        skip_phrases=automaton.skip_texts(),
+        meaning=meaning_of(automaton),
+    )
+
+
+def meaning_of(automaton: Automaton) -> Callable[[str], Hashable]:
+    """What texts mean, told from every stream's thread; one without a meaning stands for itself."""
     parser = build_prefix_parser(automaton)
-    lock = Lock()  # the parser is asked from every stream's thread
+    lock = Lock()
 
     def meaning(text: str) -> Hashable:
         with lock:
@@ -81,14 +94,12 @@ def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) 
         known = [(item.intent, sorted(item.values.items(), key=str)) for item in found if item.intent]
         return repr(known) if known else text
 
-    return GrammarRecognizer(
-        build_acceptor(automaton),
-        find_asr_model(config),
-        lexicon,
-        threads=config.threads,
-        skip_phrases=automaton.skip_texts(),
-        meaning=meaning,
-    )
+    return meaning
+
+
+def build_live_lists(recognizer: GrammarRecognizer, automaton: Automaton) -> LiveLists:
+    """What gives the recognizer other contacts and stations while it listens."""
+    return LiveLists(recognizer, automaton, meaning_of)
 
 
 def build_listening(grammar: GrammarRecognizer, automaton: Automaton, config: AsrConfig) -> Recognizer:

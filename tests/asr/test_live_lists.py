@@ -1,0 +1,121 @@
+"""Lists replaced while the recognizer listens."""
+
+import threading
+
+import pytest
+
+from carvoice.asr.grammar_recognizer import GrammarRecognizer
+from carvoice.asr.live_lists import LiveLists
+from carvoice.errors import GrammarError
+from carvoice.grammar import build_acceptor, compile_grammar, parse_grammar
+
+GRAMMAR = """
+language: en
+intents:
+  Call:
+    data:
+      - sentences: ["call {contact}", "text {contact}"]
+  Radio:
+    data:
+      - sentences: ["turn on the radio"]
+lists:
+  contact:
+    values: ["john"]
+"""
+
+
+@pytest.fixture(scope="module")
+def automaton():
+    return compile_grammar(parse_grammar(GRAMMAR))
+
+
+@pytest.fixture
+def ear(automaton, model, lexicon, tmp_path):
+    return GrammarRecognizer(build_acceptor(automaton), model, lexicon, cache=tmp_path)
+
+
+def hear(stream, sound):
+    stream.accept(sound)
+    return stream.finish()
+
+
+def hear_fit(stream, sound):
+    stream.accept(sound)
+    stream.preview()
+    fit = stream.fit
+    stream.reset()
+    return fit
+
+
+def words_of(ear):
+    return ear.graph.words[: ear.graph.grammar_words]
+
+
+def test_new_names_are_commands_and_old_ones_are_not(ear, automaton, say):
+    stream = ear.create_stream()
+    assert hear_fit(stream, say("call mary")).outside > 0.0
+    LiveLists(ear, automaton).replace_list("contact", ["michael jackson", "mary"], wait=True)
+    assert hear(stream, say("call michael jackson")).text == "call michael jackson"
+    assert hear_fit(stream, say("call mary")).outside == 0.0
+    assert hear(stream, say("turn on the radio")).text == "turn on the radio"
+    assert "michael" in words_of(ear)
+    assert "john" not in words_of(ear)
+
+
+def test_an_utterance_ends_as_it_began(ear, automaton, say):
+    stream = ear.create_stream()
+    sound = say("call john")
+    stream.accept(sound[:8000])
+    LiveLists(ear, automaton).replace_list("contact", ["mary"], wait=True)
+    stream.accept(sound[8000:])
+    assert stream.finish().text == "call john"
+    assert hear(stream, say("call mary")).text == "call mary"
+
+
+def test_lists_replaced_during_a_build_are_built_together(ear, automaton, monkeypatch):
+    builds, may_go_on, has_begun = [], threading.Event(), threading.Event()
+    build = ear.replace_grammar
+
+    def slow(acceptor, meaning=None):
+        builds.append(acceptor)
+        has_begun.set()
+        assert may_go_on.wait(30)
+        build(acceptor, meaning)
+
+    monkeypatch.setattr(ear, "replace_grammar", slow)
+    lists = LiveLists(ear, automaton)
+    lists.replace_list("contact", ["mary"])
+    assert has_begun.wait(30)
+    assert lists.is_building
+    lists.replace_list("contact", ["peter"])
+    lists.replace_list("contact", ["anna"])
+    may_go_on.set()
+    lists.replace_list("contact", ["anna", "michael"], wait=True)
+    assert not lists.is_building
+    assert len(builds) <= 3  # mary's, and what came meanwhile; perhaps the last by itself
+    assert {"anna", "michael"} <= set(words_of(ear))
+
+
+def test_what_cannot_be_built_leaves_the_old_in_use(ear, automaton, say, monkeypatch, caplog):
+    def broken(acceptor, meaning=None):
+        raise GrammarError("too large")
+
+    monkeypatch.setattr(ear, "replace_grammar", broken)
+    lists = LiveLists(ear, automaton)
+    lists.replace_list("contact", ["mary"], wait=True)
+    assert "too large" in caplog.text
+    assert not lists.is_building
+    assert hear(ear.create_stream(), say("call john")).text == "call john"
+
+
+def test_a_list_that_there_is_not(ear, automaton):
+    with pytest.raises(GrammarError, match="no sentence uses"):
+        LiveLists(ear, automaton).replace_list("stations", ["one"])
+
+
+def test_meanings_change_with_the_lists(ear, automaton):
+    lists = LiveLists(ear, automaton, lambda grammar: lambda text: (grammar.digest, text))
+    lists.replace_list("contact", ["mary"], wait=True)
+    first = ear.decoder.meaning("call mary")
+    lists.replace_list("contact", ["anna"], wait=True)
+    assert ear.decoder.meaning("call mary") != first
