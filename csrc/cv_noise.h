@@ -13,7 +13,8 @@ typedef struct {
     float psd[CV_BINS];      /* the estimate */
     float presence[CV_BINS]; /* speech presence probability of the last frame */
     float habit[CV_BINS];    /* the same, smoothed: tells a rise of the noise from speech */
-    uint32_t frames;
+    float mean[CV_BINS];     /* of the last 100 ms, while the noise is not known yet */
+    uint32_t frames, clean_frames; /* up to 10: heard so far, and those of them without echo */
 } cv_noise;
 
 void cv_noise_reset(cv_noise *noise);

@@ -197,12 +197,15 @@ class Noise:
     """Gerkmann, Hendriks 2012: speech-presence-weighted recursion; held where echo dominates."""
 
     def __init__(self):
-        self.psd, self.habit, self.frames = np.zeros(BINS), np.zeros(BINS), 0
+        self.psd, self.habit, self.mean = np.zeros(BINS), np.zeros(BINS), np.zeros(BINS)
+        self.frames = self.clean = 0
 
     def process(self, power, echo):
-        if self.frames < 10:
-            self.frames += 1
-            self.psd += (np.maximum(power - echo, 0) + 1e-9 - self.psd) / self.frames
+        if self.clean < 10:
+            self.frames = min(10, self.frames + 1)
+            self.mean += (power + 1e-9 - self.mean) / self.frames
+            self.psd = self.mean.copy() if self.frames < 10 else np.minimum(self.psd, self.mean)
+            self.clean += bool(echo.sum() <= 0.25 * power.sum())
             return self.psd
         snr = 10**1.5
         ratio = np.minimum(power / self.psd * snr / (1 + snr), 60)
