@@ -233,6 +233,10 @@ class LogConfig(Section):
 
     folder: Path | None = Field(None, description="Where turns are logged; none means no log.")
     transcripts: bool = Field(True, description="Keep what was said; false keeps timings only.")
+    keep_audio: bool = Field(
+        False, description="Keep the sound of turns, microphone and far end; never without transcripts."
+    )
+    audio_max_mb: float = Field(200.0, gt=0, description="Of kept sound; the oldest turns are deleted first.")
     prometheus_port: int = Field(0, ge=0, le=65535, description="Serve /metrics on this local port; 0: no.")
     otlp_endpoint: str = Field(
         "", description="OTLP/HTTP collector, like http://localhost:4318; empty for none."

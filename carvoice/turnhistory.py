@@ -76,6 +76,7 @@ class TurnHistory:
 
     def __init__(self, folder: Path | str) -> None:
         self.database = Path(folder) / "turns.sqlite"
+        self.audio_folder = Path(folder) / "audio"
 
     @property
     def exists(self) -> bool:

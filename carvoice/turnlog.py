@@ -1,7 +1,7 @@
 """Every turn on disk: JSON lines to read and ship, SQLite to ask.
 
 Writing happens in a thread of its own, so that a slow disk never delays a turn. Both files are bounded, and
-a privacy switch keeps the words out. No audio is ever written here.
+a privacy switch keeps the words out. Sound is kept only where it is asked for, and never without the words.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from typing import Any
 
 import numpy as np
 
-from carvoice.records import Turn
+from carvoice.records import FloatArray, Turn
+from carvoice.turnaudio import TurnAudio
 from carvoice.turnhistory import SCHEMA, TurnHistory
 
 _log = logging.getLogger(__name__)
 
 _QUEUED = 1000  # turns waiting for a disk that hangs
+_QUEUED_SOUNDS = 8  # of up to 30 s each
 _PRUNE_EVERY = 200
 _WELL_AFTER = 10  # a nearly full disk takes a turn now and then
 _LONGEST_LINE_BYTES = 1_000_000
@@ -44,7 +46,7 @@ _PRIVATE = frozenset(
 class Privacy(Enum):
     """What may be written."""
 
-    FULL = "full"  # everything but audio
+    FULL = "full"  # everything, also the sound that is handed in
     NO_TEXT = "no_text"  # timings, intents, frames and outcomes, but no words
     OFF = "off"  # nothing
 
@@ -62,6 +64,7 @@ class TurnLog(TurnHistory):
         keep_files: rotated files kept.
         keep_days: rows older than this are deleted.
         max_turns: rows beyond this are deleted, oldest first.
+        max_audio_bytes: the sound of turns is kept up to this size, in the folder's ``audio``.
         clock: Unix seconds.
 
     Attributes:
@@ -77,6 +80,7 @@ class TurnLog(TurnHistory):
         keep_files: int = 4,
         keep_days: float = 30.0,
         max_turns: int = 50_000,
+        max_audio_bytes: int = 200_000_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(folder)
@@ -85,6 +89,8 @@ class TurnLog(TurnHistory):
         self._keep_s = keep_days * 86_400
         self._max_turns = max_turns
         self._clock = clock
+        self._audio = TurnAudio(self.audio_folder, max_audio_bytes, self._keep_s, clock)
+        self._sounds = threading.Semaphore(_QUEUED_SOUNDS)
         self.lost = 0
         self._ill = 0  # writes that must succeed before the disk counts as well again
         self._lines = _Lines(
@@ -108,6 +114,26 @@ class TurnLog(TurnHistory):
             self._pending.put(turn)
         else:
             self.lost += 1  # the disk hangs: memory must not fill up
+
+    def keep_audio(self, trace_id: str, near: FloatArray, far: FloatArray) -> None:
+        """Queue the sound of a turn, float32 (microphones, n) and (n,); returns at once.
+
+        Only with :attr:`Privacy.FULL`: a voice says more than its words.
+        """
+        if self.privacy is not Privacy.FULL:
+            return
+        if not self._sounds.acquire(blocking=False):
+            self.lost += 1
+            return
+
+        def write() -> None:
+            try:
+                if self.privacy is Privacy.FULL:
+                    self._try(f"sound of {trace_id}", lambda db: self._audio.write(trace_id, near, far))
+            finally:
+                self._sounds.release()
+
+        self._pending.put(write)
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Wait until everything queued is on disk; False if that took too long."""
@@ -145,6 +171,7 @@ class TurnLog(TurnHistory):
                 self._disconnect()
                 for path in self._folder.glob("turns.*"):
                     path.unlink()
+                self._audio.forget()
             except OSError as error:
                 failed.append(error)
 

@@ -16,6 +16,7 @@ from carvoice.assistant import rooms
 from carvoice.assistant.brain import build_answerer, told_of
 from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
+from carvoice.assistant.recorder import Recorder
 from carvoice.assistant.vehicle import build_vehicle, car_path
 from carvoice.budget import with_stages
 from carvoice.config import Config
@@ -68,6 +69,7 @@ class Assistant:
         vehicle: the car's side: bus, state, gate, actuator, simulated car.
         player: speaks the replies; None when there is no voice.
         dialogue: the conversation.
+        recorder: remembers the sound of turns; None unless somebody asks for it before :meth:`listener`.
 
     Raises:
         CarvoiceError: a part cannot be built; its message names it. Nothing is left running.
@@ -87,6 +89,7 @@ class Assistant:
         self._typed: dict[str, Future[Turn]] = {}  # by trace id
         self._typing = threading.Lock()
         self._listener: Listener | None = None
+        self.recorder: Recorder | None = None
         with ExitStack() as stack:
             self.ears = Ears(config)
             self.vehicle = build_vehicle(config.vehicle, stack)
@@ -148,6 +151,8 @@ class Assistant:
             ModelError: the speech model is missing or damaged.
         """
         self._listener = self.ears.listener(self.post)
+        if self.recorder is not None:
+            self._listener.on_block = self.recorder.hear
         return self._listener
 
     def post(self, item: Input) -> None:

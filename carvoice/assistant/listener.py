@@ -75,6 +75,7 @@ class Listener:
         clock: monotonic seconds, for the spans only; decisions rest on the stream clock.
 
     Attributes:
+        on_block: told every block before anything is made of it.
         faults: how often the recognizer failed; each costs what was being said, and no more.
     """
 
@@ -106,6 +107,7 @@ class Listener:
         self._frame_ms: deque[float] = deque(maxlen=_FRAMES_KEPT)
         self._starts_anew = self._ends_now = False
         self._has_told = False
+        self.on_block: Callable[[AudioBlock], None] = lambda block: None
         self.faults = 0
 
     @property
@@ -140,6 +142,7 @@ class Listener:
 
     def hear(self, block: AudioBlock) -> None:
         """Take a block from the microphone."""
+        self.on_block(block)
         started_s = self._clock()
         out = self._front_end.process(block.near, block.far)
         frames = len(out)

@@ -15,6 +15,7 @@ from rich.text import Text
 from carvoice.budget import Percentiles
 from carvoice.cli.app import app, console, settings_of
 from carvoice.errors import ConfigError
+from carvoice.turnaudio import TurnAudio
 from carvoice.turnhistory import LoggedTurn, ModelUse, TurnHistory
 from carvoice.turnlog import TurnLog
 
@@ -59,6 +60,8 @@ def turns(
             typer.echo(json.dumps(entry, indent=2, ensure_ascii=False))
         else:
             console.print(waterfall(entry))
+            if (sound := TurnAudio(log.audio_folder).path(entry["trace_id"])) is not None:
+                typer.echo(f"sound   {sound}")  # as one line, to be copied
     else:
         console.print(recent_table(log.recent(limit)))
 

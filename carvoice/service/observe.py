@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from carvoice.assistant import Assistant
 from carvoice.assistant.brain import build_judge
+from carvoice.assistant.recorder import Recorder
 from carvoice.config import Config, LogConfig
 from carvoice.errors import ConfigError
 from carvoice.records import Turn
@@ -24,19 +25,23 @@ class Observer:
     Args:
         looks: everything that wants to see turns.
         notices: what alerts do beside the log; they need an assistant.
+        recorder: the sound that one of the looks keeps; it needs an assistant's listener.
     """
 
-    def __init__(self, looks: Sequence[Look], notices: Notices) -> None:
+    def __init__(self, looks: Sequence[Look], notices: Notices, recorder: Recorder | None = None) -> None:
         self._looks = tuple(looks)
         self._notices = notices
+        self._recorder = recorder
 
     def attach(self, assistant: Assistant) -> None:
-        """Let alerts be said by this assistant and shown in its car, as far as the settings ask for it.
+        """Let alerts be said by this assistant and shown in its car, and what it hears be kept, as far as the
+        settings ask for it; before its listener is made.
 
         Raises:
             ConfigError: ``log.alert_path`` cannot be set in its car.
         """
         self._notices.attach(assistant)
+        assistant.recorder = self._recorder
 
     def __call__(self, turn: Turn) -> None:
         """Look at a turn."""
@@ -65,11 +70,16 @@ def build_observer(
         notices.tell(alert)
         on_alert(alert)
 
+    recorder = None
     observers: list[Look] = [Alerts(_rules(log), tell).observe]
     if log.folder is not None:
-        turn_log = TurnLog(log.folder, Privacy.FULL if log.transcripts else Privacy.NO_TEXT)
+        privacy = Privacy.FULL if log.transcripts else Privacy.NO_TEXT
+        turn_log = TurnLog(log.folder, privacy, max_audio_bytes=round(log.audio_max_mb * 1e6))
         stack.callback(turn_log.close)
         observers.append(turn_log.write)
+        if log.keep_audio and log.transcripts:
+            recorder = Recorder()
+            observers.append(_keep_audio(recorder, turn_log))
         is_judged = log.quality_share > 0 and log.transcripts  # a judge is told what was said
         judge = build_judge(config.llm, log.quality_model) if is_judged else None
         if judge is not None:
@@ -81,7 +91,15 @@ def build_observer(
         observers.append(_prometheus(log.prometheus_port, stack))
     if log.otlp_endpoint:
         observers.append(_telemetry(log, stack))
-    return Observer(observers, notices)
+    return Observer(observers, notices, recorder)
+
+
+def _keep_audio(recorder: Recorder, turn_log: TurnLog) -> Look:
+    def keep(turn: Turn) -> None:
+        if (sound := recorder.cut(turn)) is not None:
+            turn_log.keep_audio(turn.trace_id, *sound)
+
+    return keep
 
 
 def _rules(log: LogConfig) -> list[AlertRule]:
