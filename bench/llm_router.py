@@ -239,9 +239,9 @@ def main() -> None:
         failover("slow: only keep-alive comments", hangs(), 2),
         failover("slow: answered quickly before", silent, 2, was_well=True),
         "",
-        "A slow endpoint of which nothing is known costs the first-token limit, one that answered before "
-        "five times its usual time to first token, at least 1 s; after `allowed_fails` it rests and costs "
-        "nothing.",
+        "A silent endpoint is not waited for: after 1 s, or after 1.5 times the slowest of its last ten "
+        "first tokens (at least 0.4 s), the next one is asked beside it and the first to speak goes on; "
+        "after `allowed_fails` it rests and costs nothing.",
         "",
     ]
     ours = start_up(sys.executable, "from carvoice.llm.router import Router; import openai")

@@ -6,6 +6,7 @@ The words are LiteLLM's: a deployment that fails more than ``allowed_fails`` tim
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -81,9 +82,16 @@ class Health:
             return max(0.0, self._rest_until_s - self._clock())
 
     def latency_ms(self) -> float:
-        """Mean time to first token; 0 when unknown, so that a new deployment is tried."""
+        """Mean time to first token; unknown it is 0, so that a new one is tried, or inf if it failed."""
         with self._lock:
-            return sum(self._latencies_ms) / len(self._latencies_ms) if self._latencies_ms else 0.0
+            if self._latencies_ms:
+                return sum(self._latencies_ms) / len(self._latencies_ms)
+            return math.inf if self._fails else 0.0
+
+    def slowest_ms(self) -> float:
+        """Longest time to first token of the last ten answers; 0 when unknown."""
+        with self._lock:
+            return max(self._latencies_ms, default=0.0)
 
     def in_flight(self) -> int:
         """Answers being streamed."""

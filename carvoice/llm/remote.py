@@ -121,62 +121,108 @@ def preload(deployments: Sequence[Deployment], limits: Limits) -> threading.Thre
     return thread
 
 
-def stream_remote(
-    deployment: Deployment,
-    messages: Sequence[Message],
-    tools: Sequence[IntentTool],
-    limits: Limits,
-    *,
-    cancel: Cancel,
-    draft: Draft,
-    patience_s: float | None = None,
-) -> Iterator[str]:
-    """Yield the answer's text as it arrives; tool calls end up in ``draft.proposals``.
+class RemoteStream:
+    """A request that is under way; iterate :meth:`text` or :meth:`abandon` it.
 
     Args:
         deployment: who is asked.
         messages: see :func:`~carvoice.llm.prompt.build_messages`.
         tools: that may be called.
         limits: of the answer.
-        cancel: ends it.
-        draft: filled in.
-        patience_s: to the first token, where it is less than the limit.
-
-    Raises:
-        RemoteError: no connection, an error status, a limit exceeded, or a stream that is cut or garbage.
+        news: set when the first text has come, or the stream has ended or failed before any.
     """
-    client = client_for(deployment, limits)  # may import: our time, not the server's
-    reader = _Reader(client, deployment, messages, tools, limits)
-    started_s = time.monotonic()
-    patience_s = min(limits.first_token_s, patience_s or limits.first_token_s)
-    deadline_s = started_s + patience_s
-    said = False
-    try:
-        while not cancel.is_set():
-            now_s = time.monotonic()
-            until_s = min(deadline_s, started_s + limits.total_s)
-            if now_s >= until_s:
-                raise RemoteError(_too_slow(said, now_s - started_s, patience_s, limits))
-            try:
-                piece = reader.pieces.get(timeout=min(_POLL_S, until_s - now_s))
-            except queue.Empty:
-                continue
-            if isinstance(piece, Exception):
-                raise _classified(piece) from piece
-            if piece is None:
-                _finish(reader, tools, draft, deployment, said)
-                if reader.finish_reason == "length" and said:
-                    raise CutShort("token limit")
-                return
-            if piece:
-                if draft.first_token_s is None:
-                    draft.first_token_s = time.monotonic()
-                draft.tokens += 1
-                said = True
-                yield piece
-            deadline_s = time.monotonic() + limits.stall_s
-    finally:
-        reader.abandon()
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        messages: Sequence[Message],
+        tools: Sequence[IntentTool],
+        limits: Limits,
+        news: threading.Event,
+    ) -> None:
+        client = client_for(deployment, limits)  # may import: our time, not the server's
+        self.deployment = deployment
+        self.started_s = time.monotonic()
+        self._tools = tools
+        self._limits = limits
+        self._reader = _Reader(client, deployment, messages, tools, limits, news)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether text, or a call of a tool, has come."""
+        return self._reader.speaks
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether :meth:`text` would not wait: there is some, or an end, or the limit is over."""
+        limit_s = min(self._limits.first_token_s, self._limits.total_s)
+        return self._reader.is_ready or time.monotonic() - self.started_s >= limit_s
+
+    def abandon(self) -> None:
+        """Nobody wants the rest."""
+        self._reader.abandon()
+
+    def text(self, cancel: Cancel, draft: Draft) -> Iterator[str]:
+        """Yield the answer's text as it arrives; tool calls end up in ``draft.proposals``.
+
+        Args:
+            cancel: ends it.
+            draft: filled in.
+
+        Raises:
+            RemoteError: no connection, an error status, a limit exceeded, or a stream that is cut or garbage.
+        """
+        reader, limits = self._reader, self._limits
+        deadline_s = self.started_s + limits.first_token_s
+        said = False
+        try:
+            while not cancel.is_set():
+                now_s = time.monotonic()
+                until_s = min(deadline_s, self.started_s + limits.total_s)
+                if now_s >= until_s:
+                    raise RemoteError(_too_slow(said, now_s - self.started_s, limits))
+                try:
+                    piece = reader.pieces.get(timeout=min(_POLL_S, until_s - now_s))
+                except queue.Empty:
+                    continue
+                if isinstance(piece, Exception):
+                    raise _classified(piece) from piece
+                if piece is None:
+                    _finish(reader, self._tools, draft, self.deployment, said)
+                    if reader.finish_reason == "length" and said:
+                        raise CutShort("token limit")
+                    return
+                if piece:
+                    if draft.first_token_s is None:
+                        draft.first_token_s = time.monotonic()
+                    draft.tokens += 1
+                    said = True
+                    yield piece
+                deadline_s = time.monotonic() + limits.stall_s
+        finally:
+            reader.abandon()
+
+
+def first_of(
+    streams: Sequence[RemoteStream], news: threading.Event, cancel: Cancel, until_s: float | None
+) -> RemoteStream | None:
+    """Wait for the first stream that is ready; any when cancelled.
+
+    Args:
+        streams: at least one, begun with this ``news``.
+        news: of all of them.
+        cancel: ends the wait.
+        until_s: monotonic time at which the wait ends with None; None waits until a limit is over.
+    """
+    while True:
+        news.clear()
+        ready = [stream for stream in streams if stream.is_ready]
+        if ready or cancel.is_set():
+            return min(ready or streams, key=lambda stream: not stream.speaks)
+        left_s = _POLL_S if until_s is None else min(_POLL_S, until_s - time.monotonic())
+        if left_s <= 0:
+            return None
+        news.wait(left_s)
 
 
 class _Reader:
@@ -189,7 +235,10 @@ class _Reader:
         messages: Sequence[Message],
         tools: Sequence[IntentTool],
         limits: Limits,
+        news: threading.Event,
     ) -> None:
+        self.speaks = self.is_ready = False
+        self._news = news
         self.pieces: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
         self.calls: dict[int, list[str]] = {}
         self.usage: Any = None
@@ -228,9 +277,22 @@ class _Reader:
             if not self.finish_reason:
                 raise ConnectionError("the stream ended without a finish_reason: it was cut")
             self._response = None  # ended well: the connection goes back to the pool
-            self.pieces.put(None)
+            self._put(None)
         except Exception as error:  # whatever a broken server makes the client raise is that server's failure
-            self.pieces.put(error)
+            self._put(error)
+
+    def _put(self, piece: str | Exception | None) -> None:
+        self.pieces.put(piece)
+        if isinstance(piece, str) and piece:
+            self._begin_to_speak()
+        elif piece != "":
+            self.is_ready = True
+            self._news.set()
+
+    def _begin_to_speak(self) -> None:
+        if not self.is_ready:
+            self.speaks = self.is_ready = True
+            self._news.set()
 
     def _take(self, chunk: Any) -> None:
         """Note one chunk."""
@@ -243,7 +305,8 @@ class _Reader:
             name_and_arguments = self.calls.setdefault(call.index, ["", ""])
             name_and_arguments[0] += call.function.name or ""
             name_and_arguments[1] += call.function.arguments or ""
-        self.pieces.put(choice.delta.content or "")
+            self._begin_to_speak()
+        self._put(choice.delta.content or "")
         time.sleep(0)  # lets whoever waits for it have the interpreter now, not after the next chunk
         self.finish_reason = choice.finish_reason or self.finish_reason
 
@@ -269,10 +332,10 @@ def _finish(
         )
 
 
-def _too_slow(said: bool, elapsed_s: float, patience_s: float, limits: Limits) -> str:
+def _too_slow(said: bool, elapsed_s: float, limits: Limits) -> str:
     if elapsed_s >= limits.total_s:
         return f"not finished after {limits.total_s:g} s"
-    return f"silent for {limits.stall_s:g} s" if said else f"no token within {patience_s:.3g} s"
+    return f"silent for {limits.stall_s:g} s" if said else f"no token within {limits.first_token_s:.3g} s"
 
 
 def _classified(error: Exception) -> RemoteError:

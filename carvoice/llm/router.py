@@ -11,19 +11,24 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Event
 
 from carvoice.errors import AnswerError, ConfigError
 from carvoice.llm.answer import AnswerContext, Cancel, Draft
 from carvoice.llm.health import Health, HealthStatus
 from carvoice.llm.prompt import build_messages
-from carvoice.llm.remote import Deployment, Limits, RemoteError, client_for, preload, stream_remote
+from carvoice.llm.remote import Deployment, Limits, RemoteError, RemoteStream, client_for, first_of, preload
 from carvoice.llm.sentences import sound_sentences
 
-# A deployment that takes this many times its usual time to first token is passed over, if another is left.
-_PATIENCE = 5.0
-_LEAST_PATIENCE_S = 1.0
+# A deployment that is silent this many times as long as the slowest first token of its last ten answers gets
+# a rival, if another is left: the next one is asked too, and who speaks first goes on (hedged requests:
+# J. Dean, L. Barroso, "The tail at scale", CACM 56, 2013).
+_PATIENCE = 1.5
+_LEAST_PATIENCE_S = 0.4
+_UNKNOWN_PATIENCE_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +60,9 @@ class RouterSettings:
 class Router:
     """The remote tier: deployments in groups, tried until one has answered to the end.
 
-    A stream that breaks is continued by the next deployment after the last whole sentence.
+    One that keeps silent for longer than it usually does gets a rival: the next one is asked beside it, the
+    first to speak goes on and the other is cancelled. A stream that breaks is continued by the next
+    deployment after the last whole sentence.
 
     Raises:
         ConfigError: no deployments, an unknown strategy or an unknown group.
@@ -107,45 +114,88 @@ class Router:
         Raises:
             AnswerError: every deployment failed or rests.
         """
-        candidates = self.order(context.tags)
-        if not candidates:
+        waiting = deque(self.order(context.tags))
+        if not waiting:
             raise AnswerError(self._why_none(context.tags))
-        for deployment in candidates:
-            health = self._health[deployment]
-            has_stand_in = deployment is not candidates[-1]
-            heard_s = draft.first_token_s if draft.spoken else None
-            draft.model, draft.first_token_s = deployment.name, None
-            messages = build_messages(self._system, question, context, draft.passages, draft.spoken)
-            tools = context.tools if "tools" in deployment.tags else ()
-            health.begin()
-            started_s = time.monotonic()
-            try:
-                pieces = stream_remote(
-                    deployment,
-                    messages,
-                    tools,
-                    self._settings.limits,
-                    cancel=cancel,
-                    draft=draft,
-                    patience_s=_patience_s(health.latency_ms()) if has_stand_in else None,
+        asked, running, news = len(waiting), list[RemoteStream](), Event()
+        try:
+            while waiting or running:
+                next_s = (
+                    running[-1].started_s + self._patience_s(running[-1]) if running and waiting else None
                 )
-                # A line end closes a sentence for good: it is in draft.spoken before the next is asked for.
-                yield from (sentence + "\n" for sentence in sound_sentences(pieces, draft.spoken))
-            except AnswerError as error:
-                if not (isinstance(error, RemoteError) and error.our_fault):
-                    health.failed(str(error), getattr(error, "retry_after_s", None))
-                draft.fallbacks.append(f"remote/{deployment.name}: {error}")
-                _log.warning("%s failed: %s", deployment.name, error)
+                stream = first_of(running, news, cancel, next_s) if running else None
+                if stream is None:  # all that were asked keep silent
+                    deployment = waiting.popleft()
+                    self._health[deployment].begin()
+                    messages = build_messages(self._system, question, context, draft.passages, draft.spoken)
+                    tools = context.tools if "tools" in deployment.tags else ()
+                    running.append(RemoteStream(deployment, messages, tools, self._settings.limits, news))
+                    continue
+                if stream.speaks:
+                    waiting.extend(self._outrun(running, stream, draft))
+                else:
+                    running.remove(stream)
+                try:
+                    yield from self._sentences(stream, cancel, draft)
+                except AnswerError as error:
+                    draft.fallbacks.append(f"remote/{stream.deployment.name}: {error}")
+                    _log.warning("%s failed: %s", stream.deployment.name, error)
+                    continue
+                return
+        finally:
+            for stream in running:
+                self._leave(stream)
+        raise AnswerError(f"all {asked} remote deployments failed")
+
+    def _sentences(self, stream: RemoteStream, cancel: Cancel, draft: Draft) -> Iterator[str]:
+        """The sentences of one deployment, and what they say about its health."""
+        health = self._health[stream.deployment]
+        heard_s = draft.first_token_s if draft.spoken else None
+        draft.model, draft.first_token_s = stream.deployment.name, None
+        try:
+            # A line end closes a sentence for good: it is in draft.spoken before the next is asked for.
+            for sentence in sound_sentences(stream.text(cancel, draft), draft.spoken):
+                yield sentence + "\n"
+        except AnswerError as error:
+            if not (isinstance(error, RemoteError) and error.our_fault):
+                health.failed(str(error), getattr(error, "retry_after_s", None))
+            raise
+        finally:
+            self._leave(stream)
+            if draft.first_token_s is not None:
+                health.first_token((draft.first_token_s - stream.started_s) * 1e3)
+            draft.first_token_s = draft.first_token_s if heard_s is None else heard_s
+        if not cancel.is_set():
+            health.succeeded()
+
+    def _outrun(self, running: list[RemoteStream], winner: RemoteStream, draft: Draft) -> list[Deployment]:
+        """Leave all but the one that speaks; returns them, to be asked again should it break off.
+
+        Those that were asked before it have failed: their silence is why it was asked.
+        """
+        beaten = []
+        for stream in running:
+            if stream is winner:
                 continue
-            finally:
-                health.end()
-                if draft.first_token_s is not None:
-                    health.first_token((draft.first_token_s - started_s) * 1e3)
-                draft.first_token_s = draft.first_token_s if heard_s is None else heard_s
-            if not cancel.is_set():
-                health.succeeded()
-            return
-        raise AnswerError(f"all {len(candidates)} remote deployments failed")
+            self._leave(stream)
+            beaten.append(stream.deployment)
+            if stream.started_s < winner.started_s:
+                silent_s = time.monotonic() - stream.started_s
+                health, reason = self._health[stream.deployment], f"no token within {silent_s:.3g} s"
+                health.failed(reason)
+                draft.fallbacks.append(f"remote/{stream.deployment.name}: {reason}")
+                _log.warning("%s failed: %s", stream.deployment.name, reason)
+        running.clear()
+        return beaten
+
+    def _leave(self, stream: RemoteStream) -> None:
+        stream.abandon()
+        self._health[stream.deployment].end()
+
+    def _patience_s(self, stream: RemoteStream) -> float:
+        """How long its silence is borne before the next one is asked beside it."""
+        slowest_ms = self._health[stream.deployment].slowest_ms()
+        return max(_LEAST_PATIENCE_S, _PATIENCE * slowest_ms / 1e3) if slowest_ms else _UNKNOWN_PATIENCE_S
 
     def status(self) -> tuple[HealthStatus, ...]:
         """Health of every deployment, in the order configured."""
@@ -171,8 +221,3 @@ class Router:
         if not fitting:
             return f"no deployment carries the tags {sorted(tags)}"
         return f"all remotes rest, the next for {min(self._health[d].resting_s() for d in fitting):.0f} s"
-
-
-def _patience_s(usual_ms: float) -> float | None:
-    """How long the first token of a deployment with a stand-in is waited for; None knows no better limit."""
-    return max(_LEAST_PATIENCE_S, _PATIENCE * usual_ms / 1e3) if usual_ms else None

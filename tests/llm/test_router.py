@@ -248,6 +248,83 @@ def test_one_that_was_quick_and_falls_silent_is_not_waited_for_to_the_limit(serv
     assert time.monotonic() - started_s < 30
 
 
+def test_an_unknown_one_that_keeps_silent_gets_a_rival_and_is_left_once_that_speaks(serve) -> None:
+    first, second = serve(silent), serve(says("Second."))
+    tier = router(first, second, limits=Limits(first_token_s=60.0))
+    started_s = time.monotonic()
+    sentences, record, _ = ask(tier)
+    assert sentences == ["Second."]
+    assert time.monotonic() - started_s < 30
+    assert (len(record.fallbacks), "no token within" in record.fallbacks[0]) == (1, True)
+    first.hung_up.set()
+    assert [status.in_flight for status in tier.status()] == [0, 0]
+    assert [status.fails for status in tier.status()] == [1, 0]
+    assert tier.order()[0].base_url == second.base_url  # and is not asked first again
+
+
+def after(event: threading.Event, behaviour: Behaviour) -> Behaviour:
+    """Wait for something to happen elsewhere, then behave."""
+
+    def behave(handler, body) -> None:
+        event.wait(10)
+        behaviour(handler, body)
+
+    return behave
+
+
+def telling(event: threading.Event, behaviour: Behaviour) -> Behaviour:
+    """Let it be known that a request has come, then behave."""
+
+    def behave(handler, body) -> None:
+        event.set()
+        behaviour(handler, body)
+
+    return behave
+
+
+@pytest.fixture
+def race(serve, monkeypatch) -> Iterator:
+    """A router with two deployments, the second a stand-in that is asked soon; and its servers."""
+    monkeypatch.setattr("carvoice.llm.router._UNKNOWN_PATIENCE_S", 0.05)
+    servers: list[ChatServer] = []
+
+    def start(first: Behaviour, rival: Behaviour):
+        servers.extend((serve(first), serve(rival)))
+        spare = deployment(servers[1], "spare")
+        return router(deployment(servers[0]), spare, fallbacks={"talk": ("spare",)}), *servers
+
+    yield start
+    for server in servers:
+        server.hung_up.set()
+
+
+def test_a_slow_one_that_speaks_before_its_rival_goes_on(race) -> None:
+    asked = threading.Event()
+    tier, _, rival = race(after(asked, says("Slow ", "but ", "there.")), telling(asked, silent))
+    sentences, record, _ = ask(tier)
+    assert (sentences, record.fallbacks, len(rival.requests)) == (["Slow but there."], (), 1)
+    assert [(status.fails, status.in_flight) for status in tier.status()] == [(0, 0), (0, 0)]
+
+
+def test_an_outrun_one_is_asked_again_when_its_rival_breaks_off(race) -> None:
+    tier, first, _ = race(silent, cut_after("Rain is water. ", "It f"))
+    stream = TieredAnswerer([tier]).answer("what is rain")
+    assert next(stream) == "Rain is water."
+    first.behaviour = says("It falls.")
+    assert list(stream) == ["It falls."]
+    assert stream.record.outcome == "answered"
+
+
+def test_cancel_ends_a_race(race) -> None:
+    cancel = threading.Event()
+    tier, _, rival = race(silent, telling(cancel, silent))
+    stream = TieredAnswerer([tier]).answer("what is rain", cancel=cancel)
+    assert list(stream) == []
+    assert len(rival.requests) == 1
+    assert stream.record.outcome == "cancelled"
+    assert [(status.fails, status.in_flight) for status in tier.status()] == [(0, 0), (0, 0)]
+
+
 def test_least_busy_avoids_the_one_that_is_streaming(serve) -> None:
     first, second = serve(says("First. ", "More.")), serve(says("Second."))
     tier = router(first, second, routing_strategy="least-busy")
