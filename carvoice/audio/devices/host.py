@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from carvoice.errors import AudioError
@@ -102,13 +102,63 @@ def choose_rate(host: Any, info: dict[str, Any], direction: str, channels: int) 
     return SAMPLE_RATE_HZ
 
 
-def release(stream: Any, host: Any) -> None:
-    """Close a stream and terminate its host, either of which may be None."""
-    try:
-        if stream is not None:
-            stream.close()
-    except OSError:
-        pass  # a device pulled out cannot be closed in good order
-    finally:
-        if host is not None:
-            host.terminate()
+class HostStream:
+    """One running stream of a sound card, mono or interleaved float32 in buffers of 10 ms.
+
+    Args:
+        device: index or part of the name, None for the default.
+        direction: "Input" or "Output".
+        channels: of the stream.
+        prepare: takes the rate chosen, Hz, before the sound card first calls back.
+        callback: PortAudio's (data, frames, times, status) -> (data, flag).
+
+    Attributes:
+        rate_hz: 16 kHz if the device takes it, else its own rate.
+
+    Raises:
+        AudioError: no such device, too few channels, it cannot be opened, or PyAudio is missing.
+    """
+
+    def __init__(
+        self,
+        device: int | str | None,
+        direction: str,
+        channels: int,
+        prepare: Callable[[int], None],
+        callback: Callable[..., tuple[bytes | None, int]],
+    ) -> None:
+        where = direction.lower()
+        self._host: Any = open_host()
+        self._stream: Any = None
+        try:
+            info = find_device(self._host, device, direction)
+            offered = info[f"max{direction}Channels"]
+            if offered < channels:
+                raise AudioError(f"{where} device {info['name']!r} has {offered} channels, not {channels}")
+            self.rate_hz = choose_rate(self._host, info, direction, channels)
+            prepare(self.rate_hz)
+            self._stream = self._host.open(
+                rate=self.rate_hz,
+                channels=channels,
+                format=pyaudio_module().paFloat32,
+                frames_per_buffer=self.rate_hz // 100,
+                stream_callback=callback,
+                **{where: True, f"{where}_device_index": info["index"]},
+            )
+        except OSError as error:
+            self.close()
+            if isinstance(error, AudioError):
+                raise
+            raise AudioError(f"{where} device {device!r} cannot be opened: {error}") from error
+
+    def close(self) -> None:
+        """Stop the stream and let the host go."""
+        stream, host, self._stream, self._host = self._stream, self._host, None, None
+        try:
+            if stream is not None:
+                stream.close()
+        except OSError:
+            pass  # a device pulled out cannot be closed in good order
+        finally:
+            if host is not None:
+                host.terminate()

@@ -13,17 +13,7 @@ import numpy as np
 import soxr
 
 from carvoice.audio._ring import RingBuffer
-from carvoice.audio.devices.host import (
-    LOOK_S,
-    LOST_AFTER_S,
-    RETRY_S,
-    RING_S,
-    choose_rate,
-    find_device,
-    open_host,
-    pyaudio_module,
-    release,
-)
+from carvoice.audio.devices.host import LOOK_S, LOST_AFTER_S, RETRY_S, RING_S, HostStream, pyaudio_module
 from carvoice.audio.devices.null import block_samples
 from carvoice.audio.devices.protocols import Closing, FarTap
 from carvoice.errors import AudioError
@@ -41,42 +31,22 @@ class _Capture:
         self._clock = clock
         self.xruns = 0
         self.losses = 0
-        self._host: Any = None
-        self._stream: Any = None
+        self._stream: HostStream | None = None
         self.open()
 
     def open(self) -> None:
         """Find and start the device; raises AudioError."""
-        self._host = open_host()
-        try:
-            info = find_device(self._host, self._device, "Input")
-            if info["maxInputChannels"] < self._channels:
-                raise AudioError(
-                    f"input device {info['name']!r} has {info['maxInputChannels']} channels,"
-                    f" not {self._channels}"
-                )
-            self.rate_hz = choose_rate(self._host, info, "Input", self._channels)
-            self.ring = RingBuffer(int(RING_S * self.rate_hz), self._channels)
-            self._resampler = (
-                None
-                if self.rate_hz == SAMPLE_RATE_HZ
-                else soxr.ResampleStream(self.rate_hz, SAMPLE_RATE_HZ, self._channels, dtype="float32")
-            )
-            self._stream = self._host.open(
-                rate=self.rate_hz,
-                channels=self._channels,
-                format=self._module.paFloat32,
-                input=True,
-                input_device_index=info["index"],
-                frames_per_buffer=self.rate_hz // 100,
-                stream_callback=self._on_audio,
-            )
-        except OSError as error:
-            self._release()
-            if isinstance(error, AudioError):
-                raise
-            raise AudioError(f"input device {self._device!r} cannot be opened: {error}") from error
+        self._stream = HostStream(self._device, "Input", self._channels, self._prepare, self._on_audio)
         self.heard_s = self._clock()
+
+    def _prepare(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self.ring = RingBuffer(int(RING_S * rate_hz), self._channels)
+        self._resampler = (
+            None
+            if rate_hz == SAMPLE_RATE_HZ
+            else soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, self._channels, dtype="float32")
+        )
 
     def _on_audio(self, data: bytes, _count: int, _times: Any, status: int) -> tuple[None, int]:
         samples = np.frombuffer(data, np.float32)
@@ -113,8 +83,9 @@ class _Capture:
         return True
 
     def _release(self) -> None:
-        stream, host, self._stream, self._host = self._stream, self._host, None, None
-        release(stream, host)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
 
     def close(self) -> None:
         """Stop for good."""

@@ -15,17 +15,7 @@ import numpy as np
 import soxr
 
 from carvoice.audio._ring import RingBuffer
-from carvoice.audio.devices.host import (
-    LOOK_S,
-    LOST_AFTER_S,
-    RETRY_S,
-    RING_S,
-    choose_rate,
-    find_device,
-    open_host,
-    pyaudio_module,
-    release,
-)
+from carvoice.audio.devices.host import LOOK_S, LOST_AFTER_S, RETRY_S, RING_S, HostStream, pyaudio_module
 from carvoice.audio.devices.protocols import Closing
 from carvoice.errors import AudioError
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray
@@ -62,44 +52,28 @@ class SpeakerSink(Closing):
         self._is_open = True
         self._discard = threading.Event()
         self._room = threading.Event()
-        self._host: Any = None
-        self._stream: Any = None
+        self._stream: HostStream | None = None
         self._retry_at_s = 0.0
         self._start()
 
     def _start(self) -> None:
         """Find and start the device; raises AudioError."""
-        self._host = open_host()
-        try:
-            info = find_device(self._host, self._device, "Output")
-            self.rate_hz = choose_rate(self._host, info, "Output", 1)
-            same = self.rate_hz == SAMPLE_RATE_HZ
-            self._up = None if same else soxr.ResampleStream(SAMPLE_RATE_HZ, self.rate_hz, 1, dtype="float32")
-            self._down = (
-                None if same else soxr.ResampleStream(self.rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
-            )
-            self._queue = RingBuffer(max(1, self._buffer_ms * self.rate_hz // 1000))
-            self._played = RingBuffer(int(RING_S * self.rate_hz))
-            self._rest: FloatArray = np.zeros(0, np.float32)
-            self._asked_s = self._clock()
-            self._stream = self._host.open(
-                rate=self.rate_hz,
-                channels=1,
-                format=self._module.paFloat32,
-                output=True,
-                output_device_index=info["index"],
-                frames_per_buffer=self.rate_hz // 100,
-                stream_callback=self._on_need,
-            )
-        except OSError as error:
-            self._release()
-            if isinstance(error, AudioError):
-                raise
-            raise AudioError(f"output device {self._device!r} cannot be opened: {error}") from error
+        self._stream = HostStream(self._device, "Output", 1, self._prepare, self._on_need)
+
+    def _prepare(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        same = rate_hz == SAMPLE_RATE_HZ
+        self._up = None if same else soxr.ResampleStream(SAMPLE_RATE_HZ, rate_hz, 1, dtype="float32")
+        self._down = None if same else soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
+        self._queue = RingBuffer(max(1, self._buffer_ms * rate_hz // 1000))
+        self._played = RingBuffer(int(RING_S * rate_hz))
+        self._rest: FloatArray = np.zeros(0, np.float32)
+        self._asked_s = self._clock()
 
     def _release(self) -> None:
-        stream, host, self._stream, self._host = self._stream, self._host, None, None
-        release(stream, host)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
 
     def _on_need(self, _data: None, count: int, _times: Any, status: int) -> tuple[bytes, int]:
         self._asked_s = self._clock()
