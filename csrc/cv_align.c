@@ -13,7 +13,8 @@ enum {
     SINC_MARGIN = CV_SINC_TAPS / 2 + 1,
 };
 #define SURE 6.0f          /* confidence at which a lag counts */
-#define DRIFT_SHARE 0.4f   /* of what is seen of the drift, corrected at once */
+#define DRIFT_AT_FIRST 0.9f /* of what is seen of the drift, corrected at once: the first time */
+#define DRIFT_SHARE 0.4f   /* and later, when the filter is still catching up with the last correction */
 #define DRIFT_LEAST 2e-6f  /* below: no drift */
 #define DRIFT_FIRST 8e-6f  /* from here on it is worth reading between samples */
 #define DRIFT_MOST 400e-6f
@@ -220,7 +221,7 @@ int cv_align_correct(cv_align *align, float drift) {
     float difference = fabsf(drift - align->drift_seen), size = fabsf(drift);
     align->drift_seen = drift;
     if (difference > (size > DRIFT_LEAST ? 0.5f * size : DRIFT_LEAST)) return 0;
-    double after = align->drift + DRIFT_SHARE * (double)drift;
+    double after = align->drift + (align->drift == 0.0 ? DRIFT_AT_FIRST : DRIFT_SHARE) * (double)drift;
     if (fabs(after) > DRIFT_MOST || (align->drift == 0.0 && size < DRIFT_FIRST)) return 0;
     align->drift = fabs(after) < DRIFT_LEAST ? 0.0 : after;
     return make_room(align);

@@ -43,35 +43,52 @@ class Kalman:
         self.path, self.spread, self.near = other.path.copy(), other.spread.copy(), other.near.copy()
 
 
-class Overdrive:
-    """Clipping level of the loudspeaker, learned (after Stenger, Kellermann 2000)."""
+class Curve:
+    """A number of the loudspeaker's curve, learned by the echo's slope on it: Stenger, Kellermann 2000."""
 
-    def __init__(self):
-        self.level, self.variance, self.power, self.heard = 1.0, 0.0, 0.0, 0
+    def __init__(self, value):
+        self.value, self.variance = value, 0.0
         self.slope = np.zeros((PARTITIONS, BINS), complex)
 
+    def push(self, slope):
+        self.slope = np.roll(self.slope, 1, axis=0)
+        self.slope[0] = np.fft.rfft(slope)
+
+    def learn(self, path, left, wander, least, most):
+        """Scalar Kalman filter."""
+        slope = np.fft.irfft((self.slope * path).sum(axis=0))[FRAME:]
+        variance = self.variance + wander**2
+        gain = variance / (variance * np.sum(slope**2) + np.sum(left**2) + 1e-12)
+        self.value = np.clip(self.value + gain * np.sum(left * slope), least, most)
+        self.variance = (1 - gain * np.sum(slope**2)) * variance
+
+
+class Overdrive:
+    """The curve of a loudspeaker that clips at a level, and bends."""
+
+    def __init__(self):
+        self.level, self.bend = Curve(1.0), Curve(0.0)
+        self.power, self.heard = 0.0, 0
+
     def split(self, window):
-        """Spectrum of what exceeds the level in the last 320 samples."""
+        """Spectrum of what the curve changes in the last 320 samples."""
         power = np.mean(window[FRAME:] ** 2)
         if power >= 1e-6:
             self.heard += 1
             self.power += max(1 / self.heard, 0.002) * (power - self.power)
             if self.heard < 50:
-                self.level = 2 * np.sqrt(self.power)
-        self.slope = np.roll(self.slope, 1, axis=0)
-        self.slope[0] = np.fft.rfft(np.sign(window) * (np.abs(window) > self.level))
-        return np.fft.rfft(window - np.clip(window, -self.level, self.level))
+                self.level.value = 2 * np.sqrt(self.power)
+        level = self.level.value
+        self.level.push(-np.sign(window) * (np.abs(window) > level))
+        self.bend.push(np.abs(window))
+        return np.fft.rfft(window - np.clip(window, -level, level) + self.bend.value * np.abs(window))
 
     def learn(self, path, left):
-        """Scalar Kalman filter: the echo falls with the level by path * slope."""
         if self.heard < 50:
             return
-        slope = -np.fft.irfft((self.slope * path).sum(axis=0))[FRAME:]
-        variance = self.variance + (0.01 * self.level) ** 2
-        gain = variance / (variance * np.sum(slope**2) + np.sum(left**2) + 1e-12)
         loudness = np.sqrt(self.power)
-        self.level = np.clip(self.level + gain * np.sum(left * slope), 0.3 * loudness, 10 * loudness)
-        self.variance = (1 - gain * np.sum(slope**2)) * variance
+        self.level.learn(path, left, 0.005 * self.level.value, 0.3 * loudness, 10 * loudness)
+        self.bend.learn(path, left, 0.001, -0.5, 0.5)
 
 
 class Canceller:
