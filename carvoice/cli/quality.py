@@ -61,7 +61,8 @@ def evaluate_folder(
     dask: Annotated[str, typer.Option(help="Address of a Dask scheduler to share the work.")] = "",
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("eval"),
 ) -> None:
-    """Score recordings, clean and in noise; writes a table and a page with plots."""
+    """Score recordings, clean and in noise; writes a table, a page with plots, and the plots as PNG."""
+    from carvoice.asr.plots import write_plots
     from carvoice.asr.report import markdown, write_report
 
     settings = settings_of(context)
@@ -88,6 +89,10 @@ def evaluate_folder(
             progress.advance(task)
     typer.echo(markdown(summarize(outcomes)))
     console.print(f"Report: {write_report(outcomes, out)}")
+    try:
+        console.print(f"Plots: {', '.join(map(str, write_plots(outcomes, out)))}")
+    except ImportError:
+        console.print("Plots as PNG need: pip install 'carvoice[report]'")
 
 
 def _conditions(snr: str, noises: Sequence[Path]) -> list[Condition]:

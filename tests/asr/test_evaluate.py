@@ -18,6 +18,7 @@ from carvoice.asr.evaluate import (
     reliability,
     summarize,
 )
+from carvoice.asr.plots import write_plots
 from carvoice.asr.report import markdown, write_report
 from carvoice.errors import AudioError, ConfigError
 from carvoice.records import Hypothesis
@@ -132,6 +133,14 @@ def test_report(folder, tmp_path):
     assert "make it soft" in page
     assert page.count("<svg") == 2
     assert (tmp_path / "out" / "report.md").read_text() == markdown(summarize(outcomes))
+
+
+def test_plots(folder, tmp_path):
+    pytest.importorskip("matplotlib")
+    outcomes = list(evaluate(load_recordings(folder), LoudnessEar, [Condition("clean")]))
+    written = write_plots(outcomes, tmp_path / "out")
+    assert [path.name for path in written] == ["conditions.png", "reliability.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
 
 
 @pytest.mark.parametrize(
