@@ -1,14 +1,14 @@
 """Fit the embedded recognizer's confidence, and show on other draws what it is worth.
 
-    PYTHONPATH=. python bench/asr_calibrate.py FOLDER [--write]
+    OMP_NUM_THREADS=1 PYTHONPATH=. python bench/asr_calibrate.py FOLDER [--write]
 
 FOLDER keeps the material, which is synthesized when it is not there (a minute): orders drawn from the
-grammar and sentences of other talk (``--chat``, a text file, one sentence a line), both by voices held
-out of training, in two independent draws: ``fit`` and ``test``. Orders are heard clean and in a
-simulated cabin, talk as well, and there are cabin noise, music, babble and coughs without any speech of
-the talker. Synthetic voices say every word just as the lexicon has it; people do not, so orders and talk
-are also heard by a recognizer that takes every tenth phone for another, as if the talker were a stranger
-to its lexicon (:class:`StrangeLexicon`), through other vocal tracts, rooms and microphones.
+grammar and other talk (``asr_talk.py``), both by voices held out of training, in two independent draws,
+``fit`` and ``test``. Orders are heard clean and in a simulated cabin, talk as well, and there are cabin
+noise, music, babble and coughs without any speech of the talker. Synthetic voices say every word just as
+the lexicon has it; people do not, so orders and talk are also heard by a recognizer that takes every tenth
+phone for another, as if the talker were a stranger to its lexicon (:class:`StrangeLexicon`), through other
+vocal tracts, rooms and microphones.
 
 Weights are fitted on ``fit``; every figure of ``bench/results/asr-confidence.md`` is of ``test``.
 ``--write`` puts the weights into the model's ``tuning.toml``. Nothing is fitted on real orders.
@@ -26,6 +26,9 @@ from dataclasses import astuple, fields, replace
 from pathlib import Path
 
 import numpy as np
+from asr_listening import FinalsStream
+from asr_logistic import fit_logistic, probabilities
+from asr_talk import talk
 from scipy.signal import lfilter
 
 from carvoice.asr.confidence import Fit
@@ -48,10 +51,10 @@ ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "models" / "asr-en"
 RESULT = ROOT / "bench" / "results" / "asr-confidence.md"
 NAMES = [field.name for field in fields(Fit)]
-SIGNS = np.array([-1, -1, -1, 1])  # more of it speaks for (1) or against (-1) the words
-RIDGE = 1e-2
+SIGNS = np.array([-1, -1, -1, 1, -1, -1])  # more of it speaks for (1) or against (-1) the words
 SEEDS = {"fit": 301, "test": 99}
 PER_VOICE = 40
+TALK_PER_VOICE = 80
 PIECE = 160_000
 THRESHOLDS = (0.5, 0.75, 0.9)
 
@@ -107,20 +110,25 @@ def spoken(folder: Path, limit: int) -> Iterator[tuple[str, np.ndarray]]:
         yield entry.text, np.concatenate([pad, sound, pad])
 
 
-def synthesize_missing(folder: Path, grammar: Path, chat: Path | None) -> None:
+def synthesize_missing(folder: Path, grammar: Path) -> None:
     """Speak the draws that are not there yet."""
-    for part, seed in SEEDS.items():
-        orders, talk = folder / part / "orders", folder / part / "talk"
+    parser = Understander(
+        compile_grammar(load_grammar(grammar)), None, UnderstanderSettings(near_misses=False)
+    )
+
+    def is_command(text: str) -> bool:
+        return any(not item.rejected for item in parser.parse(text))
+
+    for number, (part, seed) in enumerate(SEEDS.items()):
+        orders, others = folder / part / "orders", folder / part / "talk"
         if not orders.is_dir():
             sampler = TemplateSampler(grammar, random.Random(seed))
             for kind, name, _ in VOICES:
                 synthesize(kind, [sampler.draw() for _ in range(PER_VOICE)], orders, name, seed)
-        if not talk.is_dir() and chat is not None:
-            lines = random.Random(7).sample(chat.read_text(encoding="utf-8").splitlines(), 2_000)
-            lines = lines[:1_000] if part == "fit" else lines[1_000:]
+        if not others.is_dir():
+            lines = talk(TALK_PER_VOICE * len(VOICES), grammar, is_command, seed, number, len(SEEDS))
             for index, (kind, name, _) in enumerate(VOICES):
-                texts = lines[index * PER_VOICE : (index + 1) * PER_VOICE]
-                synthesize(kind, texts, talk, name, seed)
+                synthesize(kind, lines[index :: len(VOICES)], others, name, seed)
 
 
 def noises(minutes: float, talk: list[np.ndarray], seed: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -191,7 +199,7 @@ class Ear:
         if strange:
             sound = elsewhere(sound, seed)
         noisy = CONDITIONS[condition].apply(sound, (seed, condition))
-        stream = self.recognizers[strange].create_stream()
+        stream = FinalsStream(self.recognizers[strange])
         began = time.process_time()
         for start in range(0, len(noisy), 1600):
             stream.accept(noisy[start : start + 1600])
@@ -205,7 +213,7 @@ class Ear:
             "said": text,
             "heard": hypothesis.text,
             "command": bool(heard),
-            "right": bool(wanted) and heard == wanted,
+            "right": kind == "order" and bool(wanted) and heard == wanted,
             "fit": astuple(stream.fit) if stream.fit else None,
             "sound_s": len(noisy) / 16_000,
             "cpu_s": cpu_s,
@@ -225,48 +233,10 @@ def job(item: tuple) -> dict:
     return _ear.hear(*item)
 
 
-def fit_logistic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Logistic regression with a ridge on standardized measures; the last weight is the bias.
-
-    A measure whose weight comes out with the sign that makes no sense is left out: better fit must
-    not lower confidence just because the sample is small.
+def report(rows: list[dict], p: np.ndarray, order: np.ndarray) -> str:
+    """The tables, for rows, their confidences (0 where there was nothing to be sure of) and the
+    probabilities that each was an order at all.
     """
-    used = np.ones(x.shape[1], bool)
-    while True:
-        w = np.zeros(x.shape[1] + 1)
-        mean, scale = x[:, used].mean(0), x[:, used].std(0) + 1e-6
-        standard = newton((x[:, used] - mean) / scale, y)
-        w[:-1][used] = standard[:-1] / scale
-        w[-1] = standard[-1] - float((standard[:-1] * mean / scale).sum())
-        senseless = used & (w[:-1] * SIGNS < 0)
-        if not senseless.any():
-            return w
-        used &= ~senseless
-
-
-def newton(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Ridge-regularized logistic regression by Newton's method; the last weight is the bias."""
-    x = np.column_stack([x, np.ones(len(x))])
-    w = np.zeros(x.shape[1])
-    ridge = RIDGE * len(x) * np.eye(x.shape[1]) / 10
-    ridge[-1, -1] = 0
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-x @ w))
-        gradient = x.T @ (p - y) + ridge @ w
-        hessian = (x * (p * (1 - p))[:, None]).T @ x + ridge + 1e-9 * np.eye(len(w))
-        step = np.linalg.solve(hessian, gradient)
-        w -= step
-        if np.abs(step).max() < 1e-6:
-            break
-    return w
-
-
-def probabilities(w: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-(np.column_stack([x, np.ones(len(x))]) @ w)))
-
-
-def report(rows: list[dict], p: np.ndarray) -> str:
-    """The tables, for rows and their confidences (0 where there was nothing to be sure of)."""
     right = np.array([row["right"] for row in rows])
     wrong = np.array([row["command"] and not row["right"] for row in rows])
     kinds = np.array([row["kind"] for row in rows])
@@ -297,6 +267,16 @@ def report(rows: list[dict], p: np.ndarray) -> str:
         counts = [int((some & wrong & (p >= t)).sum()) for t in (0.0, *THRESHOLDS)]
         cells = [f"{count} ({count / hours[some].sum():.0f})" for count in counts]
         lines.append(f"| {kind} | {60 * hours[some].sum():.1f} | " + " | ".join(cells) + " |")
+    lines.append(
+        "\n## An order at all\n\nShare of the finals, %, by the least probability that an order was said, "
+        "whichever; what is understood by its sound only is weighed with it.\n"
+    )
+    lines.append("| sound | finals | " + " | ".join(f"≥ {t}" for t in THRESHOLDS) + " |")
+    lines.append("|---|---|" + "---|" * len(THRESHOLDS))
+    for kind in dict.fromkeys(kinds):
+        some = kinds == kind
+        cells = [f"{100 * (order[some] >= t).mean():.1f}" for t in THRESHOLDS]
+        lines.append(f"| {kind} | {some.sum()} | " + " | ".join(cells) + " |")
     lines.append("\n## Reliability\n\n| confidence | commands | share right |\n|---|---|---|")
     heard = right | wrong
     for low in np.arange(0, 1, 0.1):
@@ -312,17 +292,17 @@ def report(rows: list[dict], p: np.ndarray) -> str:
 
 def hear_all(args: argparse.Namespace, settings: dict) -> list[dict]:
     """What becomes of every order, sentence and noise of both draws."""
-    synthesize_missing(args.folder, args.grammar, args.chat)
+    synthesize_missing(args.folder, args.grammar)
     jobs = []
     for part, seed in SEEDS.items():
         for n, (text, sound) in enumerate(spoken(args.folder / part / "orders", args.orders)):
             jobs += [(part, "order", text, sound, c, seed + n, False) for c in range(len(CONDITIONS))]
             jobs += [(part, "order", text, sound, c, seed + n, True) for c in STRANGERS_IN]
-        talk = list(spoken(args.folder / part / "talk", args.talk))
-        for n, (_, sound) in enumerate(talk):
+        others = list(spoken(args.folder / part / "talk", args.talk))
+        for n, (text, sound) in enumerate(others):
             condition, strange = n % len(CONDITIONS), bool(n // len(CONDITIONS) % 2)
-            jobs.append((part, "talk", "", sound, condition, 10 * seed + n, strange))
-        for kind, sound in noises(args.noise_minutes, [sound for _, sound in talk], seed):
+            jobs.append((part, "talk", text, sound, condition, 10 * seed + n, strange))
+        for kind, sound in noises(args.noise_minutes, [sound for _, sound in others], seed):
             jobs.append((part, kind, "", sound, 0, 0, False))
 
     with ProcessPoolExecutor(args.processes, None, start, (args.grammar, args.model, settings)) as pool:
@@ -334,11 +314,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--chat", type=Path, help="sentences of talk, when there is none in FOLDER yet")
     parser.add_argument("--grammar", type=Path, default=ROOT / "grammars" / "en")
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--orders", type=int, default=100, help="per draw and condition")
-    parser.add_argument("--talk", type=int, default=200, help="sentences per draw")
+    parser.add_argument("--talk", type=int, default=TALK_PER_VOICE * len(VOICES), help="sentences per draw")
     parser.add_argument("--noise-minutes", type=float, default=8.0, help="per draw")
     parser.add_argument("--settings", default="{}", help="decoding settings to try, JSON")
     parser.add_argument("--processes", type=int, default=2)
@@ -355,24 +334,31 @@ def main() -> None:
         rows = hear_all(args, settings)
     if args.rows:
         args.rows.write_text(json.dumps(rows))
-    # What is rejected anyway says nothing about the commands that are not.
-    fitted = [row for row in rows if row["part"] == "fit" and row["fit"] and row["command"]]
-    w = fit_logistic(
-        np.array([row["fit"] for row in fitted]), np.array([row["right"] for row in fitted], float)
-    )
+    # What is rejected anyway says nothing about the words of the commands that are not.
+    words = fitted([row for row in rows if row["command"]], "right")
+    order = fitted([{**row, "is_order": row["kind"] == "order"} for row in rows], "is_order")
     tested = [row for row in rows if row["part"] == "test"]
     measures = np.array([row["fit"] or [0.0] * len(NAMES) for row in tested])
-    p = np.where([row["fit"] is not None for row in tested], probabilities(w, measures), 0.0)
-    text = report(tested, p)
+    known = np.array([row["fit"] is not None for row in tested])
+    text = report(tested, *(np.where(known, probabilities(w, measures), 0.0) for w in (words, order)))
     print(text)
     if args.write:
-        weights = ", ".join(f"{name} = {value:.4f}" for name, value in zip(NAMES, w, strict=False))
         lines = ["# Measured by bench/asr_calibrate.py.", "[decoding]"]
         lines += [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
-        lines += ["", "[confidence]", f"bias = {w[-1]:.4f}", f"weights = {{ {weights} }}", ""]
-        (args.model / "tuning.toml").write_text("\n".join(lines))
+        for name, w in (("confidence", words), ("confidence.order", order)):
+            weights = ", ".join(f"{name} = {value:.4f}" for name, value in zip(NAMES, w, strict=False))
+            lines += ["", f"[{name}]", f"bias = {w[-1]:.4f}", f"weights = {{ {weights} }}"]
+        (args.model / "tuning.toml").write_text("\n".join(lines) + "\n")
         RESULT.parent.mkdir(exist_ok=True)
         RESULT.write_text(text)
+
+
+def fitted(rows: list[dict], target: str) -> np.ndarray:
+    """Weights that tell the target from the measures of fit, from the rows of the draw for fitting."""
+    some = [row for row in rows if row["part"] == "fit" and row["fit"]]
+    return fit_logistic(
+        np.array([row["fit"] for row in some]), np.array([row[target] for row in some], float), SIGNS
+    )
 
 
 if __name__ == "__main__":

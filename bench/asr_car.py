@@ -12,14 +12,13 @@ What was heard is kept in WORK/car-*.jsonl, a file for each weights; a run that 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from asr_listening import ANSWERS, CarEars, kept_rows
+from asr_listening import ANSWERS, CarEars
+from asr_rows import kept_rows, rows_of
 from audio_scenes import DRIVER_M, LOUDSPEAKER_M, MICROPHONE_M, impulse_response
 from scipy.signal import fftconvolve
 
@@ -147,7 +146,7 @@ def job(item: tuple[int, str, FloatArray, int]) -> dict[str, object]:
     assert _hearing is not None
     number, said, speech, index = item
     row = _hearing.hear(speech, said, CONDITIONS[index], [number, index])
-    return {"number": number, "condition": CONDITIONS[index].name, **row}
+    return {"condition": CONDITIONS[index].name, **row}
 
 
 def orders(folder: Path, limit: int) -> list[tuple[str, FloatArray]]:
@@ -206,21 +205,17 @@ def main() -> None:
     parser.add_argument("--no-write", action="store_true", help="print the table only")
     args = parser.parse_args()
     kept = kept_rows(args.work, "car", args.model)
-    rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
-    done = {(row["number"], row["condition"]) for row in rows}
     commands = orders(args.orders, args.limit)
-    jobs = [
-        (number, said, speech, index)
+    picks = [
+        (number, index)
         for index, condition in enumerate(CONDITIONS)
-        for number, (said, speech) in enumerate(commands[: int(condition.share * args.limit)])
-        if (number, CONDITIONS[index].name) not in done
+        for number in range(min(len(commands), int(condition.share * args.limit)))
     ]
-    jobs.sort(key=lambda job: job[0] / CONDITIONS[job[3]].share)  # a part of them holds every condition
-    with ProcessPoolExecutor(args.processes, None, start, (args.model,)) as pool, kept.open("a") as out:
-        for row in pool.map(job, jobs, chunksize=8):
-            rows.append(row)
-            out.write(json.dumps(row) + "\n")
-            out.flush()
+    picks.sort(key=lambda pick: pick[0] / CONDITIONS[pick[1]].share)  # a part of them holds every condition
+    jobs = {
+        f"{number} {CONDITIONS[index].name}": (number, *commands[number], index) for number, index in picks
+    }
+    rows = rows_of(kept, jobs, job, start, (args.model,), args.processes)
     text = table(rows)
     print(text)
     if not args.no_write:

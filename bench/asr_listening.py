@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from carvoice.asr.grammar_recognizer import GrammarStream
 from carvoice.assistant import rooms
 from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
 from carvoice.config import Config
 from carvoice.dialogue.events import Heard, Input
-from carvoice.records import SAMPLE_RATE_HZ, AudioBlock, FloatArray, Value
+from carvoice.records import SAMPLE_RATE_HZ, AudioBlock, FloatArray, Hypothesis, Value
 
-MODEL = Path(__file__).parents[1] / "models" / "asr-en"
 BLOCK_SAMPLES = SAMPLE_RATE_HZ // 50
 ANSWERS = {"SystemYes", "SystemNo"}
 """What answers a question of the assistant, and does nothing when none was asked."""
 
 
-def kept_rows(work: Path, name: str, model: Path | None) -> Path:
-    """Where a run keeps what it heard: a file for each weights and tuning, so that no two are mixed.
+class FinalsStream(GrammarStream):
+    """Gives finals only: nothing measured here rests on partials, and they cost as much again."""
 
-    After a change of the code that listens it is for you to delete the file.
-    """
-    folder = model or MODEL
-    files = [path for path in (folder / "model.int8.onnx", folder / "tuning.toml") if path.exists()]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-    work.mkdir(parents=True, exist_ok=True)
-    return work / f"{name}-{digest[:8]}.jsonl"
+    def _take(self, samples: FloatArray) -> bool:
+        rows = self._acoustic.accept(samples)
+        if len(rows):
+            self._rows.append(rows)
+        return False
+
+    def _so_far(self) -> Hypothesis:
+        return Hypothesis("")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Taken:
     confidence: float
     sure: bool
     text: str
+    start_s: float
     end_s: float
 
     @property
@@ -81,7 +82,7 @@ class CarEars:
         events: list[Input] = []
         listener = Listener(
             rooms.build_front_end(audio),
-            self._recognizer.create_stream(),
+            FinalsStream(self._recognizer),
             rooms.build_endpointer(self.config.asr),
             self._prefix_parser,
             events.append,
@@ -106,6 +107,7 @@ class CarEars:
                 item.confidence,
                 item.confidence >= self.config.nlu.sure_confidence,
                 hypothesis.text,
+                hypothesis.words[0].start_s if hypothesis.words else 0.0,
                 hypothesis.speech_end_s or 0.0,
             )
             for item in self.understander.parse(hypothesis)

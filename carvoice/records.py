@@ -69,6 +69,8 @@ class Hypothesis:
         is_final: False for a partial, which later ones may change.
         stability: 0..1, the share of the text that has stood unchanged over the last partials.
         confidence: calibrated acoustic probability that the text is what was said, None if unknown.
+        order_confidence: calibrated acoustic probability that it was an order of the grammar at all,
+            whichever, None if unknown.
         speech_end_s: stream time at which speech ended, for finals.
         alternatives: n-best texts, best first, without this one.
         alternative_costs: nats by which each alternative is behind; () when unknown.
@@ -82,6 +84,7 @@ class Hypothesis:
     is_final: bool = False
     stability: float = 0.0
     confidence: float | None = None
+    order_confidence: float | None = None
     speech_end_s: float | None = None
     alternatives: tuple[str, ...] = ()
     alternative_costs: tuple[float, ...] = ()

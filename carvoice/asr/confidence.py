@@ -1,7 +1,9 @@
 """How sure the ear is: from measures of fit to a calibrated probability.
 
 The measures of one final go through a logistic function (Platt, 1999) whose weights were fitted on
-recordings whose transcript is known; they lie in the model's ``tuning.toml`` under ``[confidence]``.
+recordings whose transcript is known; they lie in the model's ``tuning.toml``: under ``[confidence]`` for
+the probability that the words are what was said, under ``[confidence.order]`` for that of an order having
+been said at all, whichever.
 """
 
 from __future__ import annotations
@@ -18,32 +20,37 @@ from carvoice.errors import ModelError
 class Fit:
     """How well a final fits the sound, compared with what else it could have been.
 
-    How well it fits by itself says as much about the talker's accent as about the words, so nothing here
-    is absolute: the other readings, the filler and the open words had the same talker.
+    How well it fits by itself says as much about the talker's accent as about the words, so it is compared
+    with other readings and with free phones, which had the same talker.
 
     Attributes:
         outside: share of the phones that are filler or open words.
         shortness: 1 / number of phones of the words.
         unfinished: 1 when the path ends within a word, by the cut.
         odds: log odds of the meaning against all others found (:func:`carvoice.asr.nbest.log_odds`).
+        free: by how much free phones fit better (:mod:`carvoice.asr.free_phones`), nats per phone; negative
+            where the words do.
+        poorest: how far the word that fits worst is behind the best labels of its frames, nats per phone.
     """
 
     outside: float
     shortness: float
     unfinished: float
     odds: float
+    free: float
+    poorest: float
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Logistic regression from :class:`Fit` to the probability that the words are right."""
+    """Logistic regression from :class:`Fit` to a probability."""
 
     weights: tuple[float, ...]
     bias: float
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Calibration | None:
-        """The calibration in a ``[confidence]`` table, None when it is empty.
+        """The calibration in a table of ``tuning.toml``, None when it is empty.
 
         Raises:
             ModelError: the table does not fit this version.
@@ -57,6 +64,6 @@ class Calibration:
         return cls(tuple(float(weights[name]) for name in names), float(settings.get("bias", 0.0)))
 
     def probability(self, fit: Fit) -> float:
-        """Probability, 0..1, that the words are what was said."""
+        """Probability, 0..1."""
         logit = self.bias + sum(w * x for w, x in zip(self.weights, astuple(fit), strict=True))
         return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))

@@ -53,7 +53,7 @@ class GrammarDecoder:
         ]
         self.meaning = meaning
         self.engine = graph_recognizer(model, acoustic.form, graph.path, threads, _MAX_ACTIVE)
-        self._finder = PathFinder(graph)
+        self._finder = PathFinder(graph.path, graph.filler)
 
     def create_search(self) -> WordSearch:
         """A search of the graph with its own memory."""

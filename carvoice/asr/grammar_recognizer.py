@@ -14,6 +14,7 @@ from carvoice.asr.acoustic import AcousticModel, FloatMatrix
 from carvoice.asr.alignment import Alignment, align, greedy_labels, held_scores, normalized, spell_path
 from carvoice.asr.confidence import Calibration, Fit
 from carvoice.asr.decoder import GrammarDecoder
+from carvoice.asr.free_phones import FreePhones, free_cost
 from carvoice.asr.graph import Graph, GraphSettings, WordAcceptor, build_graph
 from carvoice.asr.models import Model, embedded_model
 from carvoice.asr.nbest import WordPath, best_paths, log_odds
@@ -37,7 +38,9 @@ class GrammarRecognizer:
     Attributes:
         acoustic: the network.
         phones: phone of each of its labels.
-        calibration: from measures of fit to a probability; None when the model has none.
+        calibration: from measures of fit to the probability of the words; None when the model has none.
+        order_calibration: to that of an order, whichever.
+        free_phones: what the words have to stand against.
         decoder: what utterances that begin now are decoded with.
 
     Args:
@@ -77,6 +80,8 @@ class GrammarRecognizer:
         self.acoustic = AcousticModel(self._model, threads)
         self.phones = {number: phone for phone, number in self.acoustic.tokens.items()}
         self.calibration = Calibration.of(self._model.confidence)
+        self.order_calibration = Calibration.of(self._model.confidence.get("order", {}))
+        self.free_phones = FreePhones(self._lexicon, self.acoustic.tokens, self._cache)
         self.decoder = self._decoder(acceptor, meaning or (lambda text: text))
 
     @property
@@ -132,6 +137,7 @@ class GrammarStream(UtteranceStream):
         self._recognizer = recognizer
         self._decoder = recognizer.decoder
         self._search = self._decoder.create_search()
+        self._free_search = recognizer.free_phones.create()
         self.fit: Fit | None = None
         model = recognizer.acoustic
         self._look_ahead_s = model.look_ahead_ms / 1000
@@ -195,8 +201,9 @@ class GrammarStream(UtteranceStream):
         self.fit = None
         if laid is not None and words:
             odds = log_odds([path.cost for path in paths], [decoder.meaning(text) for text in texts])
-            self.fit = _fit(best, decoder.graph, odds)
-        calibration = self._recognizer.calibration
+            behind = (best.cost - free_cost(self._free_search, raw)) / len(best.tokens)
+            self.fit = _fit(best, decoder.graph, laid, odds, behind)
+        recognizer = self._recognizer
         others = [
             (text, path.cost - best.cost)
             for text, path in zip(texts[1:], paths[1:], strict=True)
@@ -206,12 +213,16 @@ class GrammarStream(UtteranceStream):
             text=texts[0],
             words=words,
             phones=self._phones(greedy_labels(log_probs)),
-            confidence=calibration.probability(self.fit) if calibration and self.fit else None,
+            confidence=self._probability(recognizer.calibration),
+            order_confidence=self._probability(recognizer.order_calibration),
             speech_end_s=words[-1].end_s if words else None,
             alternatives=tuple(text for text, _ in others),
             alternative_costs=tuple(cost for _, cost in others),
             source="grammar",
         )
+
+    def _probability(self, calibration: Calibration | None) -> float | None:
+        return calibration.probability(self.fit) if calibration and self.fit else None
 
     def _words(self, path: WordPath, laid: Alignment) -> tuple[Word, ...]:
         graph, frame_s = self._decoder.graph, self._frame_ms / 1000
@@ -246,7 +257,7 @@ class GrammarStream(UtteranceStream):
         return self._start_s + max(0.0, float(frame_s) - self._look_ahead_s)
 
 
-def _fit(path: WordPath, graph: Graph, odds: float) -> Fit:
+def _fit(path: WordPath, graph: Graph, laid: Alignment, odds: float, free: float) -> Fit:
     """Measure how the words fit (all of them, when none is of the grammar)."""
     placed = list(zip(path.labels, path.spans, strict=True))
     phones = len(path.tokens)
@@ -257,4 +268,13 @@ def _fit(path: WordPath, graph: Graph, odds: float) -> Fit:
         shortness=1.0 / (inside or in_words),
         unfinished=float(path.covered < phones),
         odds=odds,
+        free=free,
+        poorest=max(
+            (
+                -float(laid.ratios[begin:end].mean())
+                for label, (begin, end) in placed
+                if label < graph.filler and end - begin > 1
+            ),
+            default=0.0,
+        ),
     )

@@ -299,7 +299,7 @@ def _word_transducer(plan: _Plan) -> kaldifst.StdVectorFst:
     return kaldifst.compile("\n".join([*arcs, *finals]) + "\n", keep_state_numbering=True)
 
 
-def _topology(tokens: int) -> kaldifst.StdVectorFst:
+def topology(tokens: int) -> kaldifst.StdVectorFst:
     """CTC (Graves et al. 2006): a token may be held, and a blank must part two equal ones."""
     lines = []
     for last in range(tokens):
@@ -317,12 +317,17 @@ def _compose(plan: _Plan, tokens: int, path: Path) -> tuple[int, int]:
     grammar = _word_transducer(plan)
     kaldifst.minimize_encoded(grammar)
     kaldifst.arcsort(grammar, sort_type="ilabel")
-    graph = kaldifst.compose(_topology(tokens), grammar)
+    graph = kaldifst.compose(topology(tokens), grammar)
     arcs = sum(graph.num_arcs(state) for state in range(graph.num_states))
+    store(graph, path)
+    return graph.num_states, arcs
+
+
+def store(graph: kaldifst.StdVectorFst, path: Path) -> None:
+    """Write a transducer so that another process sees the whole file or none."""
     half_done = path.with_suffix(f".{os.getpid()}.part")
     kaldifst.StdConstFst(graph).write(str(half_done))
     half_done.replace(path)
-    return graph.num_states, arcs
 
 
 def _write_whole(path: Path, data: bytes) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
+from carvoice.asr.sentences import with_lists
 from carvoice.errors import CarvoiceError
 from carvoice.grammar import build_acceptor, replace_list
 from carvoice.grammar.acceptor import WordAcceptor
 from carvoice.grammar.automaton import Automaton
-from carvoice.grammar.graft import graft_list
 
 _LOG = logging.getLogger(__name__)
 
@@ -96,7 +96,4 @@ class LiveLists:
         """The sentences, with the replaced lists put in where the grammar has one arc each."""
         if self._apart is None or self._apart[0] != replaced:
             self._apart = replaced, build_acceptor(self._original, apart=sorted(replaced))
-        acceptor = self._apart[1]
-        for name in sorted(replaced):
-            acceptor = graft_list(acceptor, automaton, name)
-        return acceptor
+        return with_lists(self._apart[1], automaton, replaced)

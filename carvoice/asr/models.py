@@ -23,6 +23,9 @@ and, when it was measured, a ``tuning.toml``::
     bias = 2.0
     weights = { odds = 1.0, ... }
 
+    [confidence.order]
+    ...
+
 sherpa-onnx ends the process when a model lacks metadata, so everything is checked here before.
 """
 

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from carvoice.asr._search import WordSearch
 from carvoice.asr.acoustic import FloatMatrix
-from carvoice.asr.graph import Graph
 from carvoice.errors import ModelError
 
 BEAM = 14.0
@@ -53,11 +52,19 @@ class WordPath:
 
 
 class PathFinder:
-    """Searches a decoding graph. Thread-safe; each stream takes its own search from it."""
+    """Searches a decoding graph. Thread-safe; each stream takes its own search from it.
 
-    def __init__(self, graph: Graph) -> None:
-        self._states, self._arcs, self._start = read_transducer(graph.path)
-        self._filler = graph.filler
+    Args:
+        graph: the transducer's file.
+        filler: output label that makes no difference between two sequences.
+
+    Raises:
+        ModelError: the file is no transducer, or cut short.
+    """
+
+    def __init__(self, graph: Path, filler: int) -> None:
+        self._states, self._arcs, self._start = read_transducer(graph)
+        self._filler = filler
 
     def create(self) -> WordSearch:
         """A search with its own memory."""

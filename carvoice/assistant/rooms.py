@@ -13,13 +13,14 @@ from carvoice.asr.models import Model, embedded_model, load_model
 from carvoice.asr.open_models import load_open_model
 from carvoice.asr.open_recognizer import OpenRecognizer
 from carvoice.asr.recognizer import Recognizer
+from carvoice.asr.sentences import sentences
 from carvoice.asr.side_by_side import SideBySide
 from carvoice.audio import FrontEnd, FrontEndSettings
 from carvoice.audio.devices import LoopbackTap, MicrophoneSource, NullSink, SpeakerSink
 from carvoice.audio.settings import SEATS_M
 from carvoice.config import AsrConfig, AudioConfig, LanguageConfig, NluConfig, TtsConfig
 from carvoice.errors import ConfigError
-from carvoice.grammar import Automaton, build_acceptor, compile_grammar, load_grammar
+from carvoice.grammar import Automaton, compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.modelstore import ModelStore
 from carvoice.nlu import Understander, UnderstanderSettings
@@ -74,7 +75,7 @@ def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) 
         ModelError: the model is missing or damaged.
     """
     return GrammarRecognizer(
-        build_acceptor(automaton),
+        sentences(automaton),
         find_asr_model(config),
         lexicon,
         threads=config.threads,

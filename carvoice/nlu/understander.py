@@ -188,7 +188,11 @@ class Understander:
         exact = self._word_for_word(heard.text, known, sure)
         if exact or self.sound is None:
             return exact
-        return self._by_sound(heard, known)
+        found = self._by_sound(heard, known)
+        if heard.order_confidence is None:
+            return found
+        # What sounds like an order is one only if an order was said; talk has sentences near it, too.
+        return [replace(item, confidence=item.confidence * heard.order_confidence) for item in found]
 
     # --- word for word ---
 

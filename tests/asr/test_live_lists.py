@@ -6,8 +6,9 @@ import pytest
 
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
 from carvoice.asr.live_lists import LiveLists
+from carvoice.asr.sentences import sentences
 from carvoice.errors import GrammarError
-from carvoice.grammar import build_acceptor, compile_grammar, parse_grammar
+from carvoice.grammar import build_acceptor, compile_grammar, parse_grammar, replace_list
 
 GRAMMAR = """
 language: en
@@ -119,3 +120,51 @@ def test_meanings_change_with_the_lists(ear, automaton):
     first = ear.decoder.meaning("call mary")
     lists.replace_list("contact", ["anna"], wait=True)
     assert ear.decoder.meaning("call mary") != first
+
+
+TWO_PLACES = """
+language: en
+intents:
+  Call:
+    data:
+      - sentences: ["call {contact} back"]
+  Text:
+    data:
+      - sentences: ["text {contact}", "text {contact} a message"]
+lists:
+  contact:
+    values: ["john"]
+"""
+
+
+def said_by(acceptor):
+    """All sentences of an acceptor without cycles."""
+    leaving = {}
+    for source, word, target in acceptor.arcs:
+        leaving.setdefault(source, []).append((word, target))
+
+    def walk(state):
+        if state in acceptor.finals:
+            yield ()
+        for word, target in leaving.get(state, []):
+            for rest in walk(target):
+                yield (word, *rest)
+
+    return {" ".join(words) for words in walk(acceptor.start)}
+
+
+def test_long_lists_are_there_once():
+    names = [f"first{number % 50} last{number}" for number in range(1_500)]
+    automaton = compile_grammar(parse_grammar(TWO_PLACES))
+    few, many = replace_list(automaton, "contact", names[:4]), replace_list(automaton, "contact", names)
+    assert said_by(sentences(few)) == said_by(build_acceptor(few))
+    shared = sentences(many)
+    said = said_by(shared)
+    assert said_by(build_acceptor(many)) <= said
+    assert said == {
+        f"{verb} {name}{rest}"
+        for verb in ("call", "text")
+        for name in names
+        for rest in ("", " back", " a message")
+    }
+    assert len([word for _, word, _ in shared.arcs if word == "last7"]) == 1
