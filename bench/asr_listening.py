@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,10 @@ from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
 from carvoice.config import Config
 from carvoice.dialogue.events import Heard, Input
-from carvoice.records import SAMPLE_RATE_HZ, AudioBlock, FloatArray, Hypothesis, Value
+from carvoice.records import SAMPLE_RATE_HZ, AudioBlock, FloatArray, Hypothesis, PrefixState, Value
 
 BLOCK_SAMPLES = SAMPLE_RATE_HZ // 50
+FREQUENT = 120
 ANSWERS = {"SystemYes", "SystemNo"}
 """What answers a question of the assistant, and does nothing when none was asked."""
 
@@ -57,6 +58,9 @@ class CarEars:
     Args:
         model: folder of the speech model, None for the embedded one.
         grammar: grammar instead of the shipped one.
+
+    Attributes:
+        frequent: the words that say least about what a sentence is about.
     """
 
     def __init__(self, model: Path | None = None, grammar: Path | None = None) -> None:
@@ -68,6 +72,7 @@ class CarEars:
             config = config.model_copy(update={"language": language})
         ears = Ears(config)
         self.config, self.understander = config, ears.understander
+        self.frequent = frozenset(ears.lexicon.frequent_words(FREQUENT))
         self._recognizer = rooms.build_recognizer(ears.automaton, ears.lexicon, config.asr)
         self._prefix_parser = rooms.build_prefix_parser(ears.automaton)
 
@@ -75,6 +80,14 @@ class CarEars:
         """The commands of a transcript, parsed word for word; [] when it holds none."""
         found = self._prefix_parser.parse(text)
         return [(item.intent, _slots(item.values)) for item in found if item.rejected is None]
+
+    def may_begin(self, text: str) -> bool:
+        """Whether a command may begin with these words."""
+        return self._prefix_parser.prefix(text) is not PrefixState.DEAD
+
+    def known_words(self, words: Sequence[str]) -> int:
+        """How many of the words some command holds."""
+        return sum(word in self.understander.exact.automaton.vocabulary for word in words)
 
     def hear(self, near: FloatArray, far: FloatArray | None = None, cancel_echo: bool = True) -> list[Taken]:
         """Listen to a whole recording as the car does, in blocks of 20 ms."""

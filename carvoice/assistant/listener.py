@@ -14,6 +14,7 @@ import numpy as np
 
 from carvoice.asr.endpoint import Endpoint, Endpointer
 from carvoice.asr.recognizer import RecognizerStream
+from carvoice.asr.talk import TalkBefore
 from carvoice.asr.wake import Wake, WakeStream
 from carvoice.assistant.noise import NoiseLevel
 from carvoice.assistant.onset import SpeechOnset
@@ -106,6 +107,8 @@ class Listener:
         self._said = ""
         self._frame_ms: deque[float] = deque(maxlen=_FRAMES_KEPT)
         self._starts_anew = self._ends_now = False
+        self._talk = TalkBefore()
+        self._is_called = False
         self._has_told = False
         self.on_block: Callable[[AudioBlock], None] = lambda block: None
         self.faults = 0
@@ -165,6 +168,8 @@ class Listener:
         wake = next(iter(self._wake.accept(sound)), None) if self._wake is not None else None
         if wake is not None:
             self._post(Activated("wake"))
+        if wake is not None or starts_anew:
+            self._is_called = True
         if not self._in_speech:
             if not self._onset.update(speech, over_reply=bool(out.far_active.any())):
                 if self._onset.is_suspected:
@@ -236,6 +241,10 @@ class Listener:
 
     def _end(self, endpoint: Endpoint, zone: Zone, since_s: float) -> None:
         final = self._stream.finish()
+        if endpoint.speech_end_s is not None:
+            begin_s = self._endpointer.speech_start_s or 0.0
+            final = self._talk.weigh(final, begin_s, endpoint.speech_end_s, is_called=self._is_called)
+            self._is_called = False
         asr_ms = (self._clock() - since_s) * 1e3
         self._onset.reset()
         self._post(SpeechEnded())
