@@ -14,8 +14,9 @@ import time
 from carvoice.records import Action, Evidence, FrameRecord
 from carvoice.trace import Clock
 from carvoice.vehicle.bus import BUS_ERRORS, Bus
-from carvoice.vehicle.car import Car, Leg
+from carvoice.vehicle.car import Car
 from carvoice.vehicle.gate import DeniedError, Gate
+from carvoice.vehicle.node import Leg
 from carvoice.vehicle.performer import HEARD, ActuatorSettings, NotTakenError, Performer
 from carvoice.vehicle.readback import Condition, read_back
 from carvoice.vehicle.state import CarState

@@ -18,7 +18,8 @@ from typing import Any
 
 from carvoice.errors import CarError
 from carvoice.records import Value
-from carvoice.vehicle.car import Car, Leg, Node
+from carvoice.vehicle.car import Car
+from carvoice.vehicle.node import Leg, Node
 from carvoice.vehicle.planner import FIELD, Actions, instance
 from carvoice.vehicle.policy import SELF, Policy
 

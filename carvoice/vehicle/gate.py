@@ -24,9 +24,10 @@ import can
 from carvoice.errors import CarError
 from carvoice.records import Action, ActionKind, Decision, FrameRecord, Verdict
 from carvoice.trace import Clock
-from carvoice.vehicle.car import Car, Node
+from carvoice.vehicle.car import Car
 from carvoice.vehicle.codec import MessageCodec, Physical, SignalCodec
 from carvoice.vehicle.e2e import Protection
+from carvoice.vehicle.node import Node
 from carvoice.vehicle.policy import ANY, SELF, Allow, Condition, Policy, Rule, When
 from carvoice.vehicle.state import CarState, Reading
 

@@ -16,7 +16,8 @@ import yaml
 
 from carvoice.errors import CarError
 from carvoice.records import Action, ActionKind, Interpretation, Value, Zone
-from carvoice.vehicle.car import Car, read_text
+from carvoice.vehicle.car import Car
+from carvoice.vehicle.files import read_text
 from carvoice.vehicle.gate import concerns
 from carvoice.vehicle.policy import Policy
 from carvoice.vehicle.state import CarState

@@ -21,7 +21,8 @@ from typing import Any
 
 from carvoice.errors import CarError
 from carvoice.records import Decision, Value, Zone
-from carvoice.vehicle.car import Car, line_of, parse_toml, read_text
+from carvoice.vehicle.car import Car
+from carvoice.vehicle.files import line_of, parse_toml, read_text
 
 SELF = "$self"  # in a condition: the path of the action itself
 SOURCES = ("grammar", "llm", "service")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from carvoice.records import Evidence, Value
-from carvoice.vehicle.car import Node
+from carvoice.vehicle.node import Node
 from carvoice.vehicle.state import CarState
 
 Condition = Callable[[], bool]

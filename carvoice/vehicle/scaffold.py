@@ -18,8 +18,10 @@ from pathlib import Path
 from rapidfuzz import fuzz
 
 from carvoice.errors import CarError
-from carvoice.vehicle.car import Car, Node, load_database
+from carvoice.vehicle.car import Car
 from carvoice.vehicle.codec import MessageCodec, SignalCodec
+from carvoice.vehicle.files import load_database
+from carvoice.vehicle.node import Node
 
 MIN_SCORE = 62.0
 _SAME_PATH = 5.0  # a request is a little more likely to be about something whose status was found

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from carvoice.errors import CarError
 from carvoice.records import FrameRecord, Value
 from carvoice.trace import Clock
-from carvoice.vehicle.car import Car, Node
+from carvoice.vehicle.car import Car
 from carvoice.vehicle.codec import MessageCodec
 from carvoice.vehicle.e2e import Checker, CheckStatus, WindowState
+from carvoice.vehicle.node import Node
 
 _TABLE_BITS = 8
 _CONFIRMATIONS = 64  # transmission confirmations remembered

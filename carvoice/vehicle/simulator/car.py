@@ -10,8 +10,9 @@ import can
 from carvoice.records import Value
 from carvoice.trace import Clock
 from carvoice.vehicle.bus import BUS_ERRORS, Bus
-from carvoice.vehicle.car import Car, Node
+from carvoice.vehicle.car import Car
 from carvoice.vehicle.e2e import Checker
+from carvoice.vehicle.node import Node
 from carvoice.vehicle.simulator.ecu import StatusMessage, requested, status_bits
 from carvoice.vehicle.simulator.physics import accepts, consequences, falls_back, world
 from carvoice.vehicle.simulator.scenario import Fault, FaultKind, Scenario

@@ -18,8 +18,9 @@ from kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
 
 from carvoice.errors import CarError
 from carvoice.records import Value
-from carvoice.vehicle.car import Car, Node
+from carvoice.vehicle.car import Car
 from carvoice.vehicle.kuksa import from_proto, to_proto
+from carvoice.vehicle.node import Node
 from carvoice.vehicle.simulator.physics import accepts, consequences
 
 _ENTRY_TYPES = {

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from carvoice.errors import CarError
 from carvoice.records import Value
-from carvoice.vehicle.car import Node
 from carvoice.vehicle.codec import MessageCodec, Physical, SignalCodec
 from carvoice.vehicle.e2e import Protection
+from carvoice.vehicle.node import Node
 from carvoice.vehicle.transform import Transform
 
 

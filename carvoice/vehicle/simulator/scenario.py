@@ -27,7 +27,8 @@ from typing import Any
 
 from carvoice.errors import CarError
 from carvoice.records import Value
-from carvoice.vehicle.car import Car, line_of, parse_toml, read_text
+from carvoice.vehicle.car import Car
+from carvoice.vehicle.files import line_of, parse_toml, read_text
 
 
 class FaultKind(Enum):
