@@ -49,7 +49,7 @@ from carvoice.dialogue.machine import Dialogue
 from carvoice.dialogue.replies import Replies
 from carvoice.dialogue.runner import DialogueRunner
 from carvoice.dialogue.settings import DialogueSettings
-from carvoice.tts.player import PlaybackEvent, PlaybackState
+from carvoice.tts.utterance import PlaybackEvent, PlaybackState
 
 
 def playback_to(dialogue: Dialogue) -> Callable[[PlaybackEvent], None]:

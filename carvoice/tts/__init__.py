@@ -10,9 +10,10 @@ Playback is paced by the sink's thread, or by whoever calls :meth:`Player.pull` 
 from carvoice.tts.espeak import EspeakVoice
 from carvoice.tts.farend import FarEndTap
 from carvoice.tts.normalize import Speller, speller
-from carvoice.tts.player import PlaybackEvent, PlaybackState, Player, Sink
+from carvoice.tts.player import Player, Sink
 from carvoice.tts.sentences import SentenceChunker, speech_pieces
 from carvoice.tts.sherpa import SherpaVoice
+from carvoice.tts.utterance import PlaybackEvent, PlaybackState
 from carvoice.tts.voice import CachedVoice, Voice
 from carvoice.tts.volume import VolumeSettings, speaking_gain
 

@@ -18,25 +18,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol
 
 import numpy as np
 
-from carvoice.errors import VoiceError
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray
 from carvoice.trace import Clock
 from carvoice.tts.farend import FarEndTap
-from carvoice.tts.sentences import SentenceChunker
+from carvoice.tts.utterance import OVER, PlaybackEvent, PlaybackState, Utterance
 from carvoice.tts.voice import Voice
+from carvoice.tts.volume import FADE_SAMPLES, Loudness, checked_gain
 
 _log = logging.getLogger(__name__)
 
 _BLOCK = SAMPLE_RATE_HZ // 100
-_FADE = 80  # samples: 5 ms, short enough to be a stop and long enough not to click
-_DUCKED = 0.1  # -20 dB: the reply gives way, and goes on unless somebody really speaks
-_REWIND = int(0.4 * SAMPLE_RATE_HZ)  # about a word, said again after an interruption
 _AHEAD = 20 * SAMPLE_RATE_HZ  # sound made before it is needed
 
 
@@ -50,95 +45,6 @@ class Sink(Protocol):
     def close(self) -> None:
         """Release the device."""
         ...
-
-
-class PlaybackState(Enum):
-    """Where an utterance stands."""
-
-    WAITING = "waiting"
-    PLAYING = "playing"
-    FINISHED = "finished"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-
-_OVER = (PlaybackState.CANCELLED, PlaybackState.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class PlaybackEvent:
-    """Something happened to an utterance.
-
-    Attributes:
-        utterance_id: which one.
-        state: PLAYING at its first sample, then one of FINISHED, CANCELLED, FAILED.
-        at_s: time on the player's clock at which that sample plays.
-        played_s: seconds of it played so far.
-        detail: the error of FAILED.
-    """
-
-    utterance_id: int
-    state: PlaybackState
-    at_s: float
-    played_s: float = 0.0
-    detail: str = ""
-
-
-class _Utterance:
-    """One thing to say; guarded by the player's lock."""
-
-    __slots__ = (
-        "chunker",
-        "chunks",
-        "complete",
-        "detail",
-        "id",
-        "is_rendering",
-        "made",
-        "pieces",
-        "played",
-        "rendered",
-        "state",
-    )
-
-    def __init__(self, utterance_id: int) -> None:
-        self.id = utterance_id
-        self.chunker = SentenceChunker()
-        self.pieces: deque[str] = deque()
-        self.complete = False  # no more text will come
-        self.rendered = False  # all of the text is sound now
-        self.is_rendering = False
-        self.chunks: list[FloatArray] = []
-        self.made = 0  # samples in chunks, with those already dropped
-        self.played = 0
-        self.state = PlaybackState.WAITING
-        self.detail = ""
-
-    def take(self, length: int) -> FloatArray:
-        """The next samples, at most ``length``."""
-        sound = self.at(self.played, length)
-        self.played += len(sound)
-        return sound
-
-    def at(self, position: int, length: int) -> FloatArray:
-        """Samples from ``position``; shorter at the end of what is made."""
-        start = self.made - sum(len(chunk) for chunk in self.chunks)
-        parts: list[FloatArray] = []
-        for chunk in self.chunks:
-            end = start + len(chunk)
-            if end > position and length > 0:
-                part = chunk[position - start : position - start + length]
-                parts.append(part)
-                position += len(part)
-                length -= len(part)
-            start = end
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-    def forget(self) -> None:
-        """Drop what lies further back than a rewind."""
-        start = self.made - sum(len(chunk) for chunk in self.chunks)
-        while self.chunks and start + len(self.chunks[0]) < self.played - _REWIND:
-            start += len(self.chunks.pop(0))
 
 
 class Player:
@@ -172,13 +78,12 @@ class Player:
         self._latency_s = latency_s
         self.far_end = FarEndTap()
         self._changed = threading.Condition()
-        self._queue: deque[_Utterance] = deque()
+        self._queue: deque[Utterance] = deque()
         self._next_id = 1
         self._next_sample_s = 0.0
         self._is_paused = False
-        self._is_ducked = False
         self._fading: FloatArray | None = None
-        self._gain = self._volume = self._surroundings = 1.0
+        self._loudness = Loudness()
         self._is_closed = False
         self._threads = [threading.Thread(target=self._synthesize, name="tts", daemon=True)]
         if sink is not None:
@@ -198,7 +103,7 @@ class Player:
     def open(self) -> int:
         """Begin an utterance whose text comes in parts."""
         with self._changed:
-            utterance = _Utterance(self._next_id)
+            utterance = Utterance(self._next_id)
             self._next_id += 1
             self._queue.append(utterance)
             return utterance.id
@@ -227,7 +132,7 @@ class Player:
                 utterance.state = PlaybackState.CANCELLED
                 events.append(self._event(utterance))
             self._queue.clear()
-            self._is_paused = self._is_ducked = False
+            self._is_paused = self._loudness.is_ducked = False
             self._changed.notify_all()
         for event in events:
             self.on_event(event)
@@ -235,7 +140,7 @@ class Player:
     def duck(self, on: bool) -> None:
         """Go on 20 dB softer, or as before; :meth:`cancel` and :meth:`resume` end it too."""
         with self._changed:
-            self._is_ducked = on
+            self._loudness.is_ducked = on
 
     def pause(self) -> None:
         """Fall silent at once, keeping the place."""
@@ -248,10 +153,8 @@ class Player:
         """Go on after a pause, from about a word before."""
         with self._changed:
             if self._is_paused and self._queue:
-                utterance = self._queue[0]
-                oldest = utterance.made - sum(len(chunk) for chunk in utterance.chunks)
-                utterance.played = max(utterance.played - _REWIND, oldest, 0)
-            self._is_paused = self._is_ducked = False
+                self._queue[0].rewind()
+            self._is_paused = self._loudness.is_ducked = False
             self._fading = None
             self._changed.notify_all()
 
@@ -260,20 +163,20 @@ class Player:
     @property
     def volume(self) -> float:
         """The driver's wish, a linear gain; changes are ramped over 5 ms."""
-        return self._volume
+        return self._loudness.volume
 
     @volume.setter
     def volume(self, gain: float) -> None:
-        self._volume = _gain(gain)
+        self._loudness.volume = checked_gain(gain)
 
     @property
     def surroundings(self) -> float:
         """What speed and noise ask for beside the volume, linear; see :func:`carvoice.tts.speaking_gain`."""
-        return self._surroundings
+        return self._loudness.surroundings
 
     @surroundings.setter
     def surroundings(self, gain: float) -> None:
-        self._surroundings = _gain(gain)
+        self._loudness.surroundings = checked_gain(gain)
 
     @property
     def is_speaking(self) -> bool:
@@ -340,7 +243,7 @@ class Player:
                     self._queue.popleft()
                 else:
                     break  # synthesis is behind
-            self._amplify(sound)
+            self._loudness.apply(sound)
             self.far_end.write(sound, self._next_sample_s + self._latency_s)
             self._next_sample_s += length / SAMPLE_RATE_HZ
             self._changed.notify_all()
@@ -368,10 +271,10 @@ class Player:
 
     # ---- inside ----------------------------------------------------------------------------------
 
-    def _find(self, utterance_id: int) -> _Utterance | None:
+    def _find(self, utterance_id: int) -> Utterance | None:
         return next((utterance for utterance in self._queue if utterance.id == utterance_id), None)
 
-    def _event(self, utterance: _Utterance, offset: int = 0) -> PlaybackEvent:
+    def _event(self, utterance: Utterance, offset: int = 0) -> PlaybackEvent:
         return PlaybackEvent(
             utterance.id,
             utterance.state,
@@ -382,19 +285,8 @@ class Player:
 
     def _start_fade(self) -> None:
         if self._queue and not self._is_paused and self._queue[0].state is PlaybackState.PLAYING:
-            tail = self._queue[0].at(self._queue[0].played, _FADE)
+            tail = self._queue[0].at(self._queue[0].played, FADE_SAMPLES)
             self._fading = tail * np.linspace(1.0, 0.0, len(tail), dtype=np.float32)
-
-    def _amplify(self, sound: FloatArray) -> None:
-        wanted = self._volume * self._surroundings * (_DUCKED if self._is_ducked else 1.0)
-        if self._gain != wanted:
-            ramp = np.full(len(sound), wanted, np.float32)
-            ramp[:_FADE] = np.linspace(self._gain, wanted, _FADE, dtype=np.float32)[: len(sound)]
-            sound *= ramp
-            self._gain = float(ramp[-1])
-        elif self._gain != 1.0:
-            sound *= np.float32(self._gain)
-        np.clip(sound, -1.0, 1.0, out=sound)
 
     def _synthesize(self) -> None:
         while True:
@@ -412,14 +304,14 @@ class Player:
                 utterance.is_rendering = True
             self._render(utterance, piece)
 
-    def _work(self) -> _Utterance | None:
+    def _work(self) -> Utterance | None:
         """The first utterance that has text to make sound of, or that has had its last."""
         for utterance in self._queue:
             if not utterance.rendered and (utterance.pieces or utterance.complete):
                 return utterance
         return None
 
-    def _render(self, utterance: _Utterance, piece: str) -> None:
+    def _render(self, utterance: Utterance, piece: str) -> None:
         sounds = self._voice.synthesize(piece)
         try:
             for sound in sounds:
@@ -428,7 +320,7 @@ class Player:
                     utterance.made += len(sound)
                     self._changed.notify_all()
                     self._changed.wait_for(lambda: self._can_go_on(utterance))
-                    if self._is_closed or utterance.state in _OVER:
+                    if self._is_closed or utterance.state in OVER:
                         return
         except Exception as error:  # whatever a voice does, the player goes on
             with self._changed:
@@ -445,8 +337,8 @@ class Player:
                 utterance.is_rendering = False
                 self._changed.notify_all()
 
-    def _can_go_on(self, utterance: _Utterance) -> bool:
-        is_stopped = self._is_closed or utterance.state in _OVER
+    def _can_go_on(self, utterance: Utterance) -> bool:
+        is_stopped = self._is_closed or utterance.state in OVER
         return is_stopped or utterance.made - utterance.played < _AHEAD
 
     def _play(self) -> None:
@@ -478,7 +370,7 @@ class Player:
                 events.append(self._event(utterance))
             self._queue.clear()
             self._fading = None
-            self._is_paused = self._is_ducked = False
+            self._is_paused = self._loudness.is_ducked = False
             self._changed.notify_all()
         for event in events:
             self.on_event(event)
@@ -490,9 +382,3 @@ class Player:
             return False
         head = self._queue[0]
         return head.rendered or head.made > head.played
-
-
-def _gain(gain: float) -> float:
-    if not 0.0 <= gain <= 4.0:
-        raise VoiceError(f"gain {gain}: use one between 0 and 4")
-    return gain

@@ -1,8 +1,16 @@
-"""How loud to speak: louder with speed and with noise, up to a limit."""
+"""How loud to speak: by speed and noise, up to a limit; softly while somebody may be speaking."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import numpy as np
+
+from carvoice.errors import VoiceError
+from carvoice.records import FloatArray
+
+FADE_SAMPLES = 80  # 5 ms: short enough to be a stop and long enough not to click
+_DUCKED = 0.1  # -20 dB: the reply gives way, and goes on unless somebody really speaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +49,40 @@ def speaking_gain(
     if noise_db is not None:
         raise_db = max(raise_db, (noise_db - settings.noise_floor_db) * settings.per_noise_db)
     return float(10.0 ** (min(settings.base_db + raise_db, settings.highest_db) / 20.0))
+
+
+def checked_gain(gain: float) -> float:
+    """The gain, if it is one.
+
+    Raises:
+        VoiceError: it is negative or absurdly large.
+    """
+    if not 0.0 <= gain <= 4.0:
+        raise VoiceError(f"gain {gain}: use one between 0 and 4")
+    return gain
+
+
+class Loudness:
+    """The gain that is in force, ramped over 5 ms when it changes.
+
+    Attributes:
+        volume: the driver's wish, linear.
+        surroundings: what speed and noise ask for, linear.
+        is_ducked: 20 dB softer.
+    """
+
+    def __init__(self) -> None:
+        self.volume = self.surroundings = self._now = 1.0
+        self.is_ducked = False
+
+    def apply(self, sound: FloatArray) -> None:
+        """Amplify the next samples in place, clipped to full scale."""
+        wanted = self.volume * self.surroundings * (_DUCKED if self.is_ducked else 1.0)
+        if self._now != wanted:
+            ramp = np.full(len(sound), wanted, np.float32)
+            ramp[:FADE_SAMPLES] = np.linspace(self._now, wanted, FADE_SAMPLES, dtype=np.float32)[: len(sound)]
+            sound *= ramp
+            self._now = float(ramp[-1])
+        elif self._now != 1.0:
+            sound *= np.float32(self._now)
+        np.clip(sound, -1.0, 1.0, out=sound)
