@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ from carvoice.audio.devices import read_wav
 from carvoice.config import Config
 from carvoice.dialogue import (
     Dialogue,
+    DialogueSettings,
     Heard,
     Interrupted,
     Replies,
@@ -133,6 +134,7 @@ class Cabin:
             understander=self.ears.understander, planner=Car(), gate=None, actuator=None, state=None,
             replies=Replies.load(data_path("grammars", "en", "replies.yaml")),
             acts=load_acts(data_path("grammars", "actions.yaml")),
+            settings=replace(DialogueSettings(), ask_below=Config().nlu.sure_confidence),
             speaker=self.player, on_event=self._event, clock=lambda: self.air.now_s,
         )  # fmt: skip
         self.player.on_event = playback_to(self.dialogue)

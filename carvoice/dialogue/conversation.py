@@ -100,8 +100,10 @@ class Conversation:
         return Response(Reply(self._replies.system("confirm_timeout"), "cancelled"), to_idle=True)
 
     def is_meant_for_us(self, interpretations: Sequence[Interpretation], heard: Hypothesis) -> bool:
-        """Whether an utterance is surely a command, an answer to us or a question, and no chatter."""
-        return any(self._is_sure(reading) for reading in interpretations) or self._is_question(_freely(heard))
+        """Whether words over a reply are surely a command, an answer to us or a question, and no chatter."""
+        least = self._settings.sure_word if len(heard.text.split()) == 1 else 0.0
+        sure = (self._is_sure(reading) and reading.confidence >= least for reading in interpretations)
+        return any(sure) or self._is_question(_freely(heard))
 
     def _is_sure(self, reading: Interpretation) -> bool:
         return reading.rejected is None and reading.confidence >= self._settings.ask_below

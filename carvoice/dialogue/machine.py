@@ -275,7 +275,7 @@ class Dialogue:
         elif is_final:
             self._final(heard)
         elif self.state is State.SPEAKING:
-            self._speech.hold()
+            self._speech.hold(len(text.split()))
         elif self.state is State.IDLE:
             self._attention.listen(self.settings.listen_s, addressed=False)
             self._attention.speech_began()

@@ -40,8 +40,12 @@ class DialogueSettings:
         false_ducks: after so many a reply is softened for no more signs.
         false_interruption_s: silence after a noise that interrupted a reply before it goes on.
         longest_hold_s: a reply is held no longer than this for speech of which nothing comes.
+        words_after_false: a reply held for nothing before is held only for so many words.
         false_interruptions: after so many only an understood sentence stops a reply.
-        forgive_s: both are forgotten after this, or when somebody really interrupts: rain outlasts a reply.
+        forgive_s: all this is forgotten after so long, doubled by each further one, or when somebody really
+            interrupts: rain outlasts a reply.
+        sure_word: a single word spoken over a reply is a command from this probability on: a cough sounds
+            more like a word than like a sentence.
         cancel_window_s: between announcing and doing what is hard to undo; 0 does it at once.
         hard_to_undo: intents with a cancel window.
         thinking_s: wait for an answer before saying "one moment"; 0 for never.
@@ -67,8 +71,10 @@ class DialogueSettings:
     false_ducks: int = 4
     false_interruption_s: float = 1.2
     longest_hold_s: float = 4.0
+    words_after_false: int = 3
     false_interruptions: int = 2
     forgive_s: float = 60.0
+    sure_word: float = 0.85
     cancel_window_s: float = 2.0
     hard_to_undo: frozenset[str] = frozenset(
         ("PhoneCall", "PhoneRedial", "PhoneHangUp", "TripReset", "SeatMemoryStore")

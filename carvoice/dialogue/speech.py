@@ -22,6 +22,7 @@ _LOUDEST, _SOFTEST = 2.0, 0.05
 _LONGEST_S = 5.0  # a loudspeaker that has not finished a text by then, plus ...
 _PER_CHARACTER_S = 0.2  # ... this for each character, is dead
 _SLOWEST, _FASTEST = 12.0, 22.0  # characters per second of any voice
+_LONGEST_MEMORY = 8  # times ``forgive_s``
 _ECHO_S = 2.0  # after this, words that come back are a person's
 
 
@@ -55,8 +56,9 @@ class Speech:
         self._held_s = 0.0
         self.utterance_id = 0
         self.is_held = False
-        self._false_holds: deque[float] = deque()  # when they were
-        self._false_ducks: deque[float] = deque()
+        self._false_holds = 0
+        self._forgiven_s = 0.0  # when they are
+        self._false_ducks: deque[float] = deque()  # when they were
         self._is_ducked = False
         self._text = ""
         self._is_open = False
@@ -101,7 +103,7 @@ class Speech:
 
     def interrupted(self) -> None:
         """Somebody really spoke: they are to be heard at once the next time too."""
-        self._false_holds.clear()
+        self._false_holds = 0
         self._false_ducks.clear()
 
     def stop(self) -> None:
@@ -130,15 +132,19 @@ class Speech:
 
     # ---- giving way --------------------------------------------------------------------------------
 
-    def duck(self) -> None:
-        """Somebody may be speaking: go on softly until that is sure, or was nothing."""
+    def duck(self, *, is_sure: bool = False) -> None:
+        """Somebody may be speaking: go on softly until that is sure, or was nothing.
+
+        Args:
+            is_sure: somebody is, and it is for their words to tell whether it means us.
+        """
         settings = self._settings
-        if self._speaker is None or self.is_held or self._is_hardened():
+        if self._speaker is None or self.is_held or self._remembered() >= settings.false_interruptions:
             return
-        if self._count(self._false_ducks) < settings.false_ducks:
+        if self._is_ducked or self._count(self._false_ducks) < settings.false_ducks:
             self._speaker.duck(True)
             self._is_ducked = True
-            self._deadlines.arm("duck", settings.duck_s)
+            self._deadlines.arm("duck", settings.false_interruption_s if is_sure else settings.duck_s)
 
     def unduck(self) -> None:
         """It was nothing: go on as before."""
@@ -150,14 +156,22 @@ class Speech:
             self._speaker.duck(False)
         self._is_ducked = False
 
-    def hold(self) -> None:
+    def hold(self, words: int = 0) -> None:
         """Fall silent for whoever speaks; whether the reply is over is decided by what they say.
 
-        A recognizer hears words in music too, so that a reply which was held for nothing a few times
-        stops only for a sentence that was understood.
+        A reply that was held for nothing lately is softened for a voice, and held only for some words. As a
+        recognizer hears words in music too, in the end it stops for nothing but a sentence that was
+        understood.
+
+        Args:
+            words: heard so far.
         """
         settings = self._settings
-        if self._speaker is not None and not self.is_held and not self._is_hardened():
+        false_holds = self._remembered()
+        if false_holds and words < settings.words_after_false:
+            if not words:
+                self.duck(is_sure=True)
+        elif self._speaker is not None and not self.is_held and false_holds < settings.false_interruptions:
             self._speaker.pause()
             self.is_held, self._held_s = True, self._clock()
             self._deadlines.drop("playback", "duck")
@@ -167,6 +181,8 @@ class Speech:
 
     def wait_for_words(self) -> None:
         """Whoever spoke has stopped: go on unless words come."""
+        if self._is_ducked and not self.is_held:
+            self._deadlines.arm("duck", self._settings.duck_s)
         if self.is_held:
             self._deadlines.arm("resume", self._settings.false_interruption_s)
 
@@ -176,18 +192,26 @@ class Speech:
         if self._speaker is None or not self.is_held:
             return
         self.is_held = False
-        self._false_holds.append(self._clock())
+        self._remember()
         if self._began_s is not None:
             self._began_s += self._clock() - self._held_s
         self._speaker.resume()
         self._watch()
         self._on_resumed(self.utterance_id)
 
-    def _is_hardened(self) -> bool:
-        return self._count(self._false_holds) >= self._settings.false_interruptions
+    def _remember(self) -> None:
+        """A hold was for nothing: the more there were, the longer it is kept in mind."""
+        self._false_holds = self._remembered() + 1
+        factor = min(2 ** (self._false_holds - 1), _LONGEST_MEMORY)
+        self._forgiven_s = self._clock() + factor * self._settings.forgive_s
+
+    def _remembered(self) -> int:
+        if self._clock() > self._forgiven_s:
+            self._false_holds = 0
+        return self._false_holds
 
     def _count(self, times_s: deque[float]) -> int:
-        """How many of the times are not forgiven yet: rain and music outlast a reply."""
+        """How many of the times are not forgiven yet."""
         while times_s and self._clock() - times_s[0] > self._settings.forgive_s:
             times_s.popleft()
         return len(times_s)

@@ -87,6 +87,8 @@ SENTENCES = {
     "yes": [reading("SystemYes")],
     "no": [reading("SystemNo")],
     "cancel": [reading("SystemCancel")],
+    "stop": [reading("SystemCancel", 0.95)],
+    "shop": [reading("SystemCancel", 0.78)],
     "be quiet": [reading("SystemStopTalking")],
     "stop listening": [reading("SystemStopListening")],
     "say that again": [reading("SystemRepeat")],

@@ -119,6 +119,58 @@ def test_noise_that_outlasts_a_reply_is_remembered_for_a_minute(scene) -> None:
     assert scene.speaker.log.count("pause") == held + 1
 
 
+def test_after_a_false_one_a_voice_softens_the_reply_and_some_words_hold_it(scene) -> None:
+    start_reply(scene)
+    scene.post(SpeechBegan())
+    scene.wait(1.3)
+    assert scene.speaker.log == ["pause", "resume"]
+    scene.post(SpeechBegan())
+    scene.hear("open", partial=True)
+    assert scene.speaker.log[2:] == ["duck"]
+    scene.wait(0.3)
+    scene.hear("open the driver", partial=True)
+    assert scene.speaker.log[2:] == ["duck", "pause"]
+    scene.hear("open the driver window")
+    assert len(scene.world.performed) == 1
+    assert interruptions(scene) == [True, False]
+
+
+def test_after_a_false_one_a_cough_only_softens_the_reply(scene) -> None:
+    start_reply(scene)
+    scene.post(SpeechBegan())
+    scene.wait(1.3)
+    scene.post(SpeechBegan())
+    scene.wait(0.4)
+    scene.post(SpeechEnded())
+    scene.wait(0.3)
+    assert scene.speaker.log == ["pause", "resume", "duck", "unduck"]
+
+
+def test_the_more_false_ones_the_longer_they_are_remembered(scene) -> None:
+    start_reply(scene)
+    scene.post(SpeechBegan())
+    scene.wait(1.3)
+    scene.hear("the fan the fan", partial=True)
+    scene.wait(1.3)
+    scene.wait_spoken()
+    held = scene.speaker.log.count("pause")
+    assert held == 2
+    for wait_s, more in ((100, 0), (30, 1)):  # two minutes in all
+        scene.wait(wait_s)
+        start_reply(scene)
+        scene.post(SpeechBegan())
+        assert scene.speaker.log.count("pause") == held + more
+        scene.wait_spoken()
+
+
+@pytest.mark.parametrize(("word", "is_obeyed"), [("stop", True), ("shop", False)])
+def test_a_single_word_over_a_reply_must_be_quite_sure(scene, word, is_obeyed) -> None:
+    start_reply(scene)
+    scene.post(SpeechBegan())
+    scene.hear(word)
+    assert ("cancel" in scene.speaker.log) == is_obeyed
+
+
 def test_a_real_interruption_makes_up_for_the_false_ones(scene) -> None:
     start_reply(scene)
     for _ in range(2):
