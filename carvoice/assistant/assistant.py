@@ -62,6 +62,7 @@ class Assistant:
         on_event: told everything that happens, from the dialogue's thread.
         loudspeaker: where replies are played; None when :attr:`player` is pulled by a virtual cabin.
         aloud: False for no voice at all.
+        waits_for_bus: a bus that is not there is no error, but taken once it is.
         clock: seconds for the dialogue's time-outs; the stream's where sound is faster than real time.
 
     Attributes:
@@ -82,6 +83,7 @@ class Assistant:
         on_event: Callable[[Event], None] = lambda event: None,
         loudspeaker: Sink | None = None,
         aloud: bool = True,
+        waits_for_bus: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
         self.config = config
@@ -92,7 +94,7 @@ class Assistant:
         self.recorder: Recorder | None = None
         with ExitStack() as stack:
             self.ears = Ears(config)
-            self.vehicle = build_vehicle(config.vehicle, stack)
+            self.vehicle = build_vehicle(config.vehicle, stack, waits_for_bus=waits_for_bus)
             replies = Replies.load(rooms.grammar_folder(config.language) / "replies.yaml")
             manual = car_path(config.vehicle).parent / "manual"
             self.answerer: Answerer = build_answerer(

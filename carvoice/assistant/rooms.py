@@ -16,7 +16,7 @@ from carvoice.asr.recognizer import Recognizer
 from carvoice.asr.sentences import sentences
 from carvoice.asr.side_by_side import SideBySide
 from carvoice.audio import FrontEnd, FrontEndSettings
-from carvoice.audio.devices import LoopbackTap, MicrophoneSource, NullSink, SpeakerSink
+from carvoice.audio.devices import FarTap, LoopbackTap, MicrophoneSource, NullSink, SpeakerSink
 from carvoice.audio.settings import SEATS_M
 from carvoice.config import AsrConfig, AudioConfig, LanguageConfig, NluConfig, TtsConfig
 from carvoice.errors import ConfigError
@@ -154,14 +154,17 @@ def open_loudspeaker(config: AudioConfig) -> SpeakerSink | NullSink:
     return NullSink() if config.output == "none" else SpeakerSink(_device(config.output))
 
 
-def open_microphone(config: AudioConfig, speaker: SpeakerSink | NullSink | None = None) -> MicrophoneSource:
-    """The microphone or microphones, with what the loudspeaker plays beside them as far as it is known.
+def open_microphone(config: AudioConfig, far: FarTap | None = None) -> MicrophoneSource:
+    """The microphone or microphones, with what is played beside them.
+
+    Args:
+        config: which they are.
+        far: what our loudspeaker plays; a loopback device, which hears everything, goes before it.
 
     Raises:
         AudioError: there is no such device, or PyAudio is missing.
     """
-    heard_by_all = LoopbackTap(config.loopback) if config.loopback else None
-    far = heard_by_all or (speaker if isinstance(speaker, SpeakerSink) else None)
+    far = LoopbackTap(config.loopback) if config.loopback else far
     return MicrophoneSource(
         _device(config.input), channels=microphone_count(config), far=far, block_ms=config.block_ms
     )

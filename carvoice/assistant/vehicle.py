@@ -85,8 +85,13 @@ def is_simulated(config: VehicleConfig) -> bool:
     return config.simulate == "yes" or (config.simulate == "auto" and is_here)
 
 
-def build_vehicle(config: VehicleConfig, stack: ExitStack) -> Vehicle:
+def build_vehicle(config: VehicleConfig, stack: ExitStack, *, waits_for_bus: bool = False) -> Vehicle:
     """Load the car, open the bus or the databroker, start the simulated car if one is wanted.
+
+    Args:
+        config: which car and bus.
+        stack: closes everything in the end.
+        waits_for_bus: see :class:`~carvoice.assistant.Assistant`.
 
     Raises:
         CarError: the car file, its DBC or its rules are wrong.
@@ -103,7 +108,8 @@ def build_vehicle(config: VehicleConfig, stack: ExitStack) -> Vehicle:
     waits = ActuatorSettings(status_s=status_s, refusal_s=min(ActuatorSettings().refusal_s, status_s))
     if config.target == "kuksa":
         return _behind_broker(config, stack, car, state, gate, planner, actions, waits)
-    bus = stack.enter_context(Bus.open(config.interface, config.channel, **config.options))
+    bus = Bus.open(config.interface, config.channel, may_come_later=waits_for_bus, **config.options)
+    stack.enter_context(bus)
     bus.feed(state)
     log = stack.enter_context(BusLog(config.bus_log, bus)) if config.bus_log is not None else None
     actuator = Actuator(bus, car, state, gate, settings=waits)

@@ -23,7 +23,7 @@ from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
 from carvoice.assistant.rooms import microphone_count, open_loudspeaker, open_microphone
 from carvoice.audio.cabin import VirtualCabin
-from carvoice.audio.devices import read_wav
+from carvoice.audio.devices import SpeakerSink, read_wav
 from carvoice.cli.app import console
 from carvoice.cli.keys import talk_keys
 from carvoice.cli.view import partial_view, transcript_view, turn_view
@@ -149,7 +149,7 @@ def run_microphone(settings: Config, json: bool) -> None:
     """
     audio = settings.audio
     speaker = open_loudspeaker(audio)
-    source = open_microphone(audio, speaker)
+    source = open_microphone(audio, speaker if isinstance(speaker, SpeakerSink) else None)
     errors = Errors()
     with ExitStack() as stack:
         shown = stack.enter_context(display(json))

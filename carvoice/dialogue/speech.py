@@ -142,7 +142,8 @@ class Speech:
         if self._speaker is None or self.is_held or self._remembered() >= settings.false_interruptions:
             return
         if self._is_ducked or self._count(self._false_ducks) < settings.false_ducks:
-            self._speaker.duck(True)
+            if not self._is_ducked:
+                self._speaker.duck(True)
             self._is_ducked = True
             self._deadlines.arm("duck", settings.false_interruption_s if is_sure else settings.duck_s)
 

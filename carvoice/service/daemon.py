@@ -19,10 +19,10 @@ from aiohttp import web
 from carvoice.assistant import Assistant
 from carvoice.assistant.button import TalkButton
 from carvoice.assistant.controls import connect
+from carvoice.assistant.loudspeaker import Loudspeaker
 from carvoice.assistant.microphone import Microphone
 from carvoice.assistant.rooms import open_loudspeaker, open_microphone
-from carvoice.audio.devices import NullSink, SpeakerSink
-from carvoice.config import AudioConfig, Config, ServeConfig
+from carvoice.config import Config, ServeConfig
 from carvoice.dialogue.events import Event, TurnEnded
 from carvoice.errors import ConfigError
 from carvoice.service.api import Api, is_loopback
@@ -43,8 +43,8 @@ _GOODBYE_S = 2.0  # for open connections
 async def serve(config: Config, on_ready: Callable[[str], None], stopped: asyncio.Event) -> None:
     """Run until ``stopped`` is set.
 
-    A microphone or loudspeaker that is missing does not stop it: ``GET /health`` says so, and a microphone
-    is taken as soon as it is there.
+    A microphone, loudspeaker or bus that is missing does not stop it: ``GET /health`` says so, and each is
+    taken as soon as it is there.
 
     Args:
         config: the settings.
@@ -73,9 +73,12 @@ async def serve(config: Config, on_ready: Callable[[str], None], stopped: asynci
                 if metrics is not None:
                     metrics.observe(event.turn)
 
-        speaker, problem = _loudspeaker(config.audio)
+        speaker = await asyncio.to_thread(Loudspeaker, partial(open_loudspeaker, config.audio))
+        parts.callback(speaker.close)
         assistant = await asyncio.to_thread(
-            lambda: parts.enter_context(Assistant(config, on_event=tell, loudspeaker=speaker))
+            lambda: parts.enter_context(
+                Assistant(config, on_event=tell, loudspeaker=speaker, waits_for_bus=True)
+            )
         )
         observe.attach(assistant)
         microphone = listener = None
@@ -92,7 +95,7 @@ async def serve(config: Config, on_ready: Callable[[str], None], stopped: asynci
 
         button = TalkButton(assistant.post, listener, is_deaf)
         connect(button, config.dialogue, assistant.vehicle.state, parts)
-        health = Health(assistant, microphone, listener, problem)
+        health = Health(assistant, microphone, listener, speaker)
         api = Api(assistant, button, health, hub, None if metrics is None else metrics.text)
         where = [await stack.enter_async_context(_listening(api, address, token)) for address in addresses]
         stack.callback(hub.close)
@@ -202,15 +205,6 @@ async def _watchdog(health: Health) -> None:
         else:
             _log.error("the dialogue hangs; systemd will start the service anew")
         await asyncio.sleep(every_s)
-
-
-def _loudspeaker(audio: AudioConfig) -> tuple[SpeakerSink | NullSink, str]:
-    """The loudspeaker, or nothing in its place and what is wrong."""
-    try:
-        return open_loudspeaker(audio), ""
-    except OSError as error:  # AudioError among them
-        _log.error("no loudspeaker: %s", error)
-        return NullSink(), str(error)
 
 
 def _metrics() -> TurnMetrics | None:

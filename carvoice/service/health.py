@@ -8,6 +8,7 @@ from typing import Any
 
 from carvoice.assistant import Assistant
 from carvoice.assistant.listener import Listener
+from carvoice.assistant.loudspeaker import Loudspeaker
 from carvoice.assistant.microphone import Microphone
 from carvoice.llm.local import LocalTier
 from carvoice.llm.router import Router
@@ -39,7 +40,7 @@ class Health:
         assistant: the assistant.
         microphone: None when none is configured.
         listener: None when there is no microphone.
-        loudspeaker: what is wrong with it, "" if nothing is.
+        loudspeaker: plays the replies.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Health:
         assistant: Assistant,
         microphone: Microphone | None,
         listener: Listener | None,
-        loudspeaker: str = "",
+        loudspeaker: Loudspeaker,
     ) -> None:
         self._assistant = assistant
         self._microphone = microphone
@@ -65,7 +66,7 @@ class Health:
             "bus": self._bus(),
             "microphone": self._microphone_part(),
             "recognizer": self._recognizer(),
-            "loudspeaker": Part(not self._loudspeaker, self._loudspeaker),
+            "loudspeaker": Part(not self._loudspeaker.problem, self._loudspeaker.problem),
             "llm": self._llm(),
         }
 
@@ -95,6 +96,8 @@ class Health:
             figures["frames"] = state.frames
             figures["error_frames"] = bus.error_frames
             figures["failures"] = bus.failures
+            if bus.is_gone:
+                return Part(False, "the interface is not there", figures)
         if not ages_s:
             return Part(False, "the car has said nothing yet", figures)
         if min(ages_s) > _FRESH_S:

@@ -81,16 +81,19 @@ class Bus:
         self._stop = threading.Event()
 
     @classmethod
-    def open(cls, interface: str, channel: str | int | None = None, **options: Any) -> Bus:
+    def open(
+        cls, interface: str, channel: str | int | None = None, *, may_come_later: bool = False, **options: Any
+    ) -> Bus:
         """Open a bus.
 
         Args:
             interface: python-can's name of the interface: socketcan, virtual, udp_multicast, pcan, ...
             channel: e.g. ``can0``; None for the interface's own default.
+            may_come_later: an absent or busy device is opened once it is there, as after a failure.
             options: passed through to python-can (``bitrate``, ``fd``, ...).
 
         Raises:
-            BusError: unknown interface, missing driver, absent or busy device.
+            BusError: unknown interface, missing driver; absent or busy device, unless that may come later.
         """
         if channel is not None:
             options["channel"] = channel
@@ -112,10 +115,18 @@ class Bus:
             known = ", ".join(sorted(can.VALID_INTERFACES))
             raise BusError(f"CAN interface {where}: {error}; known interfaces: {known}") from error
         except _OPEN_ERRORS as error:
+            if may_come_later and isinstance(error, BUS_ERRORS):
+                logger.error("CAN bus %s: %s; waiting for it", where, error)
+                return cls(_Gone(where), reopen=connect)
             raise BusError(
                 f"cannot open CAN bus {where}: {error}. Is the interface there and not in use, and up "
                 f"(ip link set {channel or 'can0'} up type can bitrate 500000)?"
             ) from error
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the interface is not there, and waited for."""
+        return isinstance(self.raw, _Gone)
 
     def feed(self, state: CarState) -> None:
         """Deliver every frame to a car state, our own frames as transmission confirmations."""
@@ -185,6 +196,8 @@ class Bus:
                 return
 
     def _run(self) -> None:
+        if self.is_gone:
+            self._wait_for_it()
         while not self._stop.is_set():
             try:
                 message = self.raw.recv(timeout=POLL_S)
@@ -197,14 +210,18 @@ class Bus:
 
     def _recover(self, error: Exception) -> None:
         """The interface failed: unplugged, or taken down. Wait until it is back."""
-        pause_s = RETRY_S
         if self._reopen is None:
-            self._stop.wait(pause_s)
+            self._stop.wait(RETRY_S)
             return
         failed, self.raw = self.raw, _Gone(str(self.raw.channel_info))
         logger.warning("CAN bus %s failed: %s", failed.channel_info, error)
         with contextlib.suppress(*_OPEN_ERRORS):
             failed.shutdown()
+        self._wait_for_it()
+
+    def _wait_for_it(self) -> None:
+        assert self._reopen is not None
+        pause_s = RETRY_S
         while not self._stop.wait(pause_s):
             try:
                 self.raw, self.confirms_tx = self._reopen()

@@ -105,11 +105,13 @@ class SpeakerSink(Closing):
             self._room.clear()
             free = self._queue.capacity - len(self._queue)
             done += self._queue.write(out[done : done + free])
-            if done < len(out) and not self._room.wait(LOOK_S) and self._is_lost():
+            if done < len(out) and not self._room.wait(LOOK_S) and self.is_lost:
                 self._retry()
                 done += round(LOOK_S * self.rate_hz)  # heard by nobody
 
-    def _is_lost(self) -> bool:
+    @property
+    def is_lost(self) -> bool:
+        """Whether the device is gone."""
         return self._stream is None or self._clock() - self._asked_s > LOST_AFTER_S
 
     def _retry(self) -> None:
