@@ -40,15 +40,17 @@ bench: $(VENV)/.dev   ## the benchmarks in full
 W      ?= $(HOME)/carvoice-train
 SHARED ?= ../shared
 RUN    ?= $(W)/run
+quick   = $(if $(QUICK),$(1) --no-write)
 ASR    := CARVOICE_SHARED=$(SHARED) OMP_NUM_THREADS=1 PYTHONPATH=.:bench $(PY)
 
-asr-tables: $(VENV)/.dev ## the speech model's tables (hours of processor time; training/README.md)
-	$(ASR) bench/asr_cost.py --checkpoint $(RUN)/last.pt --prior $(RUN)/prior.npy
-	$(ASR) bench/asr_model.py --held-out $(W)/orders-test
-	$(ASR) bench/asr_peers.py --work $(W)/bench
-	$(ASR) bench/asr_digits.py $(SHARED)/speech
-	$(ASR) bench/asr_car.py $(W)/orders-test $(W)/bench
-	$(ASR) bench/asr_false_accepts.py $(W)/bench --audio $(W)/audio --speech $(SHARED)/speech
+asr-tables: $(VENV)/.dev ## the speech model's tables (hours of processor time; QUICK=1 only tries each)
+	$(ASR) bench/asr_cost.py $(if $(QUICK),--no-write,--checkpoint $(RUN)/last.pt --prior $(RUN)/prior.npy)
+	$(ASR) bench/asr_model.py --held-out $(W)/orders-test $(call quick,--limit 2)
+	$(ASR) bench/asr_peers.py $(if $(QUICK),,--work $(W)/bench) $(call quick,--limit 2)
+	$(ASR) bench/asr_digits.py $(SHARED)/speech $(call quick,--every 100)
+	$(ASR) bench/asr_car.py $(W)/orders-test $(W)/bench$(if $(QUICK),/quick) $(call quick,--limit 3)
+	$(ASR) bench/asr_false_accepts.py $(W)/bench$(if $(QUICK),/quick) --audio $(W)/audio --speech $(SHARED)/speech \
+		$(call quick,--hours 0.1)
 
 mutants: $(VENV)/.dev ## mutation testing of the policy gate (about half an hour); last survivors: bench/results/vehicle_mutants.md
 	$(PY) -m pip install --quiet "mutmut>=3.3"

@@ -55,12 +55,11 @@ def table(title: str, note: str, scores: list[Score]) -> str:
 
 
 class Report:
-    """The tables so far; the file is written anew after every condition, so a stopped run has its part."""
+    """The tables so far; the file, if any, is written anew after every condition: a run may be stopped."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path | None) -> None:
         self._out = out
         self._parts = ["# The embedded speech model, measured", " ".join(HOW.split())]
-        out.parent.mkdir(parents=True, exist_ok=True)
 
     def add(self, title: str, note: str, scores: Iterable[Score]) -> None:
         done: list[Score] = []
@@ -69,7 +68,9 @@ class Report:
             print(score.line(), flush=True)
             done.append(score)
             self._parts[-1] = table(title, note, done)
-            self._out.write_text("\n\n".join(self._parts) + "\n", encoding="utf-8")
+            if self._out:
+                self._out.parent.mkdir(parents=True, exist_ok=True)
+                self._out.write_text("\n\n".join(self._parts) + "\n", encoding="utf-8")
 
 
 def run(
@@ -92,27 +93,34 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "asr-en")
     parser.add_argument("--held-out", type=Path, help="shards made by training/held_out.py")
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results" / "asr-model.md")
+    parser.add_argument("--limit", type=int, help="recordings of each kind, by default all")
+    parser.add_argument("--no-write", action="store_true", help="print the tables only")
     arguments = parser.parse_args()
+    limit = arguments.limit
     shared = Path(os.environ.get("CARVOICE_SHARED", ROOT.parent / "shared"))
-    model, report = arguments.model, Report(arguments.out)
+    model, report = arguments.model, Report(None if arguments.no_write else arguments.out)
     coffee = shared / "speech" / "coffee-dev"
     if coffee.exists():
         grammar = coffee / "coffee.yaml"
-        scores = run(model, grammar, coffee_recordings(coffee), SlotReader(grammar).slots, COFFEE_SNR_DB)
+        scores = run(
+            model, grammar, coffee_recordings(coffee)[:limit], SlotReader(grammar).slots, COFFEE_SNR_DB
+        )
         report.add(
             "Spoken coffee orders (coffee-dev)", "Real people; no coffee order was in training.", scores
         )
     if arguments.held_out:
         grammar = ROOT / "grammars" / "en"
         reader = SlotReader(grammar)
-        orders = shard_recordings(arguments.held_out, reader)
+        orders = shard_recordings(arguments.held_out, reader)[:limit]
         note = "Orders drawn from the whole car grammar, by five synthetic voices held out of training."
         report.add("Car orders, held-out voices", note, run(model, grammar, orders, reader.slots, CAR_SNR_DB))
     digits = shared / "speech" / "digits-dev"
     if digits.exists():
         with tempfile.TemporaryDirectory() as folder:
             grammar = digit_grammar(Path(folder))
-            scores = run(model, grammar, digit_recordings(digits), lambda text: {"digit": text}, DIGIT_SNR_DB)
+            scores = run(
+                model, grammar, digit_recordings(digits)[:limit], lambda text: {"digit": text}, DIGIT_SNR_DB
+            )
             note = "Real people, 8 kHz recordings, one word each."
             report.add("Spoken digits (digits-dev)", note, scores)
 

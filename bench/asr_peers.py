@@ -159,13 +159,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, help="keep here what the others heard, for the next time")
+    parser.add_argument("--limit", type=int, help="recordings, by default all")
+    parser.add_argument("--no-write", action="store_true", help="print the table only")
     args = parser.parse_args()
     if not ORDERS.is_dir() or not ZIPFORMER.is_dir():
         print(f"no measuring material in {SHARED}; set CARVOICE_SHARED")
         return
     automaton, lexicon = compile_grammar(load_grammar(GRAMMAR)), Lexicon.load()
     understander = Understander(automaton, lexicon, UnderstanderSettings(reject_below=0.0))
-    recordings = coffee_recordings(ORDERS)
+    recordings = coffee_recordings(ORDERS)[: args.limit]
     engines: dict[str, Engine] = {OURS: embedded(), "zipformer 3.3M": zipformer()}
     absent = []
     if importlib.util.find_spec("pocketsphinx"):
@@ -206,7 +208,8 @@ def main() -> None:
     ]
     text = "\n".join(lines) + "\n"
     print(text)
-    RESULT.write_text(text, encoding="utf-8")
+    if not args.no_write:
+        RESULT.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

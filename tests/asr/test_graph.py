@@ -1,5 +1,6 @@
 """The decoding graph: cache, size, what it refuses."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,18 @@ def test_second_build_comes_from_the_cache(tmp_path, lexicon):
     assert build_graph(tree_of(["call john"]), lexicon, TOKENS, tmp_path) == first
     assert first.path.stat().st_mtime_ns == stamp
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_cache_forgets_what_was_not_used_for_longest(tmp_path, lexicon):
+    settings = GraphSettings(open_words=0)
+    first = build_graph(tree_of(["call john"]), lexicon, TOKENS, tmp_path, settings)
+    os.utime(first.path.with_suffix(".json"), ns=(0, 0))
+    for index in range(20):
+        graph = build_graph(tree_of([f"call {'john ' * (index + 2)}"]), lexicon, TOKENS, tmp_path, settings)
+        os.utime(graph.path.with_suffix(".json"), ns=(10**9 + index, 10**9 + index))
+        assert graph.path.exists()
+    assert len(list(tmp_path.glob("*.fst"))) == len(list(tmp_path.glob("*.json"))) == 16
+    assert not first.path.exists()
 
 
 def test_any_change_makes_another_graph(tmp_path, lexicon):
