@@ -6,7 +6,7 @@ FOLDER keeps the material, which is synthesized when it is not there (a minute):
 grammar and other talk (``asr_talk.py``), both by voices held out of training, in two independent draws,
 ``fit`` and ``test``. Orders are heard clean and in a simulated cabin, talk as well, and there are cabin
 noise, music, babble and coughs without any speech of the talker. Synthetic voices say every word just as
-the lexicon has it; people do not, so orders and talk are also heard by a recognizer that takes every tenth
+the lexicon has it; people do not, so orders and talk are also heard by a recognizer that takes every fifth
 phone for another, as if the talker were a stranger to its lexicon (:class:`StrangeLexicon`), through other
 vocal tracts, rooms and microphones.
 
@@ -64,12 +64,12 @@ def cabin(n, rng):
 
 
 CONDITIONS = [Condition("clean")] + [Condition(f"{snr} dB", cabin, snr) for snr in (15, 5, 0)]
-STRANGE = 0.1  # of the phones
+STRANGE = 0.2  # of the phones; real people are farther from the lexicon than every tenth
 STRANGERS_IN = (0, 2)  # the conditions in which strangers give orders
 
 
 class StrangeLexicon(Lexicon):
-    """The shipped lexicon with every tenth phone exchanged for one it is often taken for.
+    """The shipped lexicon with every fifth phone exchanged for one it is often taken for.
 
     To a recognizer with this lexicon, a synthetic voice sounds as a foreign accent does to ours.
     """

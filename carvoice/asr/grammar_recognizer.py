@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
@@ -201,7 +202,7 @@ class GrammarStream(UtteranceStream):
         self.fit = None
         if laid is not None and words:
             odds = log_odds([path.cost for path in paths], [decoder.meaning(text) for text in texts])
-            behind = (best.cost - free_cost(self._free_search, raw)) / len(best.tokens)
+            behind = (best.cost - free_cost(self._free_search, raw)) / math.sqrt(len(best.tokens))
             self.fit = _fit(best, decoder.graph, laid, odds, behind)
         recognizer = self._recognizer
         others = [
