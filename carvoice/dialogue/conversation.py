@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from carvoice.dialogue.acts import Adjustment
+from carvoice.dialogue.asking import OUT_OF_RANGE, Asking
 from carvoice.dialogue.commands import Commander
 from carvoice.dialogue.followups import REFERENCES, FollowUps
 from carvoice.dialogue.memory import Memory
@@ -24,10 +25,8 @@ from carvoice.dialogue.settings import DialogueSettings
 from carvoice.records import Hypothesis, Interpretation, Reply, Zone
 from carvoice.trace import Trace
 
-_OUT_OF_RANGE = "out of range"  # a command but for its number
 _ASK_AGAIN = 1  # times a question is repeated when the answer was not understood
 _EXPECTS = {YesNo: "confirmation", Choice: "choice", Missing: "slot"}
-_EXAMPLES = 2  # of how a command that was begun could end
 
 
 class Conversation:
@@ -60,7 +59,7 @@ class Conversation:
         can_answer: bool,
         now: Callable[[], datetime],
     ) -> None:
-        self._understander = understander
+        self._asking = Asking(understander, replies, acts, settings)
         self._commander = commander
         self._replies = replies
         self._memory = memory
@@ -102,11 +101,8 @@ class Conversation:
     def is_meant_for_us(self, interpretations: Sequence[Interpretation], heard: Hypothesis) -> bool:
         """Whether words over a reply are surely a command, an answer to us or a question, and no chatter."""
         least = self._settings.sure_word if len(heard.text.split()) == 1 else 0.0
-        sure = (self._is_sure(reading) and reading.confidence >= least for reading in interpretations)
+        sure = (self._asking.is_sure(reading) and reading.confidence >= least for reading in interpretations)
         return any(sure) or self._is_question(_freely(heard))
-
-    def _is_sure(self, reading: Interpretation) -> bool:
-        return reading.rejected is None and reading.confidence >= self._settings.ask_below
 
     # ---- what was said -----------------------------------------------------------------------------
 
@@ -129,12 +125,13 @@ class Conversation:
             addressed: the talker activated us for it; if not, doubt means silence.
         """
         if isinstance(self._pending, Missing):
-            interpretations = self._completed(self._pending, heard.text, interpretations)
+            interpretations, is_whole = self._asking.completed(self._pending, heard.text, interpretations)
+            self._pending = None if is_whole else self._pending
         # Nobody asked us: asking back about what may have been the radio would be worse than silence.
         commands = tuple(
             reading
             for reading in interpretations
-            if self._is_sure(reading) or (addressed and reading.rejected is None)
+            if self._asking.is_sure(reading) or (addressed and reading.rejected is None)
         )
         if not commands:
             return self._unmatched(heard, interpretations, zone, trace, addressed)
@@ -150,7 +147,7 @@ class Conversation:
         if self._announced is not None and self._announced.interpretation.intent == commands[0].intent:
             self._announced = None
         commands = tuple(command for command in commands if command.intent not in self._acts)
-        if len(commands) == 1 and (doubt := self._doubt(commands[0], zone)) is not None:
+        if len(commands) == 1 and (doubt := self._asking.about(commands[0], zone)) is not None:
             self._pending = doubt
             return Response(doubt.reply)
         return self._carry_out(Command(commands[0], zone, rest=commands[1:]), trace)
@@ -177,26 +174,6 @@ class Conversation:
         self._pending = carried.pending or self._pending
         self._announced = carried.announced or self._announced
         return carried.response
-
-    # ---- doubt -------------------------------------------------------------------------------------
-
-    def _doubt(self, command: Interpretation, zone: Zone) -> YesNo | Choice | None:
-        """Ask back when another reading is close or this one is not sure."""
-        phrase = self._replies.phrase(command)
-        for other in command.alternatives:
-            is_close = command.confidence - other.confidence <= self._settings.ask_within
-            if other.rejected is not None or not is_close or self._replies.phrase(other) == phrase:
-                continue
-            words = {"do": phrase[:1].upper() + phrase[1:], "other": self._replies.phrase(other)}
-            reply = Reply(self._replies.system("clarify", **words), "question", None, "choice")
-            return Choice(
-                Command(command, zone), Command(other, zone), reply, (phrase, self._replies.phrase(other))
-            )
-        if command.confidence < self._settings.ask_below:
-            text = self._replies.system("did_you_mean", do=phrase)
-            reply = Reply(text, "question", None, "confirmation")
-            return YesNo(Command(command, zone), reply)
-        return None
 
     def _pick(self, command: Interpretation) -> Command | None:
         """The offered reading that was said again in full, if one was."""
@@ -227,11 +204,13 @@ class Conversation:
         if isinstance(pending, Choice) and (option := pending.chosen(text)) is not None:
             self._pending = None
             return self._carry_out(option, trace)
-        if best is not None and best.rejected == _OUT_OF_RANGE and (addressed or pending is not None):
+        if best is not None and best.rejected == OUT_OF_RANGE and (addressed or pending is not None):
             limits = {name: str(value) for name, value in best.values.items()}
             return Response(Reply(self._replies.system("out_of_range", **limits), "rejected"))
-        if pending is None and self._announced is None and (asked := self._ask_for_rest(text, addressed)):
-            return asked
+        if pending is None and self._announced is None:
+            self._pending = self._asking.for_rest(text, addressed)
+            if self._pending is not None:
+                return Response(self._pending.reply)
         if self._is_question(question):
             self._pending = None
             if self._can_answer:
@@ -245,7 +224,11 @@ class Conversation:
             return Response(reply)
         if pending is not None:
             return self._ask_again(pending)
-        if addressed and best is not None and (doubt := self._half_heard(best, zone)) is not None:
+        if (
+            addressed
+            and best is not None
+            and (doubt := self._asking.about_half_heard(best, zone)) is not None
+        ):
             self._pending = doubt
             return Response(doubt.reply)
         if addressed and self._settings.reject_aloud:
@@ -253,13 +236,6 @@ class Conversation:
             key = "rejected" if self._misses == 1 else "rejected_again"
             return Response(Reply(self._replies.system(key), "rejected"))
         return Response(Reply(self._replies.system("not_for_me"), "rejected"))
-
-    def _half_heard(self, rejected: Interpretation, zone: Zone) -> YesNo | Choice | None:
-        """The reading that was thrown away for its low probability, as a question."""
-        best = next(iter(rejected.alternatives), None)
-        if len(rejected.alternatives) != 1 or best is None or best.intent in self._acts:
-            return None
-        return self._doubt(best, zone) if best.confidence >= self._settings.guess_from else None
 
     def _ask_again(self, pending: YesNo | Choice | Missing) -> Response:
         if pending.asked >= _ASK_AGAIN:
@@ -269,54 +245,6 @@ class Conversation:
             return Response(pending.reply)
         text = self._replies.system("confirm_again")
         return Response(Reply(text, "question", None, "confirmation"))
-
-    # ---- half a command ----------------------------------------------------------------------------
-
-    def _ask_for_rest(self, text: str, addressed: bool) -> Response | None:
-        """Ask for what is missing when the words are the beginning of a command.
-
-        In talk that nobody addressed to us only what is plainly half a command counts.
-        """
-        words = len(text.split())
-        if words < (1 if addressed else 3):
-            return None
-        endings = self._understander.completions(text)
-        lacking = [
-            ending for ending in endings if any(slot.start >= len(text) for slot in ending.slots.values())
-        ]
-        asked = [(self._replies.ask(ending), ending) for ending in lacking]
-        question = next((ask for ask, _ in asked if ask), "")
-        if not question and (not addressed or not endings or words < 2):
-            return None
-        if not question:
-            examples = list({ending.intent: ending.text for ending in reversed(endings)}.values())
-            question = self._replies.system(
-                "missing",
-                words=f"{text[:1].upper()}{text[1:]}",
-                example=f" {self._replies.system('or')} ".join(examples[::-1][:_EXAMPLES]),
-            )
-        heads = (ending.text[: slot.start].strip() for ending in lacking for slot in ending.slots.values())
-        reply = Reply(question, "question", None, "slot")
-        self._pending = Missing(
-            text, tuple(dict.fromkeys(head for head in heads if len(head) > len(text))), reply
-        )
-        return Response(reply)
-
-    def _completed(
-        self, missing: Missing, text: str, said: tuple[Interpretation, ...]
-    ) -> tuple[Interpretation, ...]:
-        """The command that the answer completes; what was said by itself if it completes none."""
-        if said and self._is_sure(said[0]) and said[0].intent not in self._acts:
-            return said
-        refused = said
-        for whole in missing.joined(text):
-            found = self._understander.parse(whole)
-            if found and self._is_sure(found[0]) and found[0].intent not in self._acts:
-                self._pending = None
-                return found
-            if found and found[0].rejected == _OUT_OF_RANGE:
-                refused = found
-        return refused
 
     # ---- dialogue acts -----------------------------------------------------------------------------
 
