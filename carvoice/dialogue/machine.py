@@ -25,15 +25,16 @@ from carvoice.dialogue.conversation import Conversation
 from carvoice.dialogue.deadlines import Deadlines
 from carvoice.dialogue.events import Event, Heard, Input, State
 from carvoice.dialogue.memory import Memory
+from carvoice.dialogue.openquestion import OpenQuestion
 from carvoice.dialogue.protocols import Actuator, CarState, Gate, Planner, Speaker, Understander
 from carvoice.dialogue.replies import Replies
 from carvoice.dialogue.response import Response
 from carvoice.dialogue.settings import DialogueSettings
 from carvoice.dialogue.speech import Speech
-from carvoice.dialogue.turn import TurnDraft
+from carvoice.dialogue.underway import Underway
 from carvoice.llm import looks_like_question
-from carvoice.llm.answer import AnswerContext, Answerer
-from carvoice.records import Hypothesis, Interpretation, Reply, Zone
+from carvoice.llm.answer import Answerer
+from carvoice.records import Reply, Zone
 from carvoice.trace import Clock
 
 _log = logging.getLogger(__name__)
@@ -96,27 +97,27 @@ class Dialogue:
         self.wake_up = threading.Condition()
         self._understander = understander
         self._replies = replies
-        self._car_clock = car_clock
-        self._car_facts = car_facts
         self._inbox: deque[Input] = deque()
         self._deadlines = Deadlines(clock)
         self._attention = Attention(
             self._deadlines,
             settings.speech_s,
-            lambda state, previous: self._emit(ev.StateChanged(state, previous, clock())),
+            lambda state, previous: self._underway.emit(ev.StateChanged(state, previous, clock())),
         )
         self._speech = Speech(
             speaker,
             self._deadlines,
             settings,
-            lambda utterance_id: self._emit(ev.Interrupted(utterance_id, True)),
+            lambda utterance_id: self._underway.emit(ev.Interrupted(utterance_id, True)),
             clock,
         )
-        self._questions = Questions(answerer, self._deadlines, settings, self.post, start_answer)
         self._memory = Memory(settings.undo_steps, settings.exchanges)
+        self._underway = Underway(self._speech, self._attention, self._memory, self._tell, car_clock)
         self._conversation = Conversation(
             understander,
-            Commander(planner, gate, actuator, state, replies=replies, emit=self._emit, clock=car_clock),
+            Commander(
+                planner, gate, actuator, state, replies=replies, emit=self._underway.emit, clock=car_clock
+            ),
             replies,
             self._memory,
             acts=acts,
@@ -126,8 +127,16 @@ class Dialogue:
             can_answer=answerer is not None,
             now=now,
         )
-        self._turn: TurnDraft | None = None
-        self._goes_idle = False
+        self._question = OpenQuestion(
+            Questions(answerer, self._deadlines, settings, self.post, start_answer),
+            self._underway,
+            self._speech,
+            self._conversation,
+            self._attention,
+            self._memory,
+            replies,
+            car_facts,
+        )
         self._notices: deque[ev.Notice] = deque(maxlen=_NOTICES)
 
     # ---- driving it --------------------------------------------------------------------------------
@@ -178,7 +187,7 @@ class Dialogue:
             except Exception:  # the voice is at fault: there is no way to say so
                 _log.exception("the apology failed too")
                 self._speech.ended()
-                self._end_turn(interrupted=True)
+                self._underway.end(interrupted=True)
                 self._attention.rest()
 
     def _handle(self, item: Input) -> None:
@@ -194,13 +203,14 @@ class Dialogue:
             case ev.SpeechEnded():
                 self._speech_ended()
             case ev.PlaybackBegan():
-                self._playback_began(item.utterance_id)
+                self._underway.playback_began(item.utterance_id)
             case ev.PlaybackEnded():
                 self._playback_ended(item.utterance_id)
             case ev.AnswerPart():
-                self._answer_part(item)
+                self._question.take(item)
             case ev.AnswerEnded():
-                self._answer_ended(item)
+                if self._question.end(item):
+                    self._spoken()
             case ev.PartFailed():
                 self._apologize(f"{item.part}_lost")
             case ev.Notice():
@@ -224,9 +234,10 @@ class Dialogue:
             case "notice":
                 self._give_notice()
             case "thinking":
-                self._say_one_moment()
+                self._question.say_one_moment()
             case "answer":
-                self._answer_too_late()
+                if self._question.give_up():
+                    self._spoken()
             case "playback":
                 self._speech.given_up()
                 self._spoken()
@@ -265,7 +276,7 @@ class Dialogue:
             return
         text, is_final = heard.hypothesis.text or heard.hypothesis.open_text, heard.hypothesis.is_final
         if not is_final:
-            self._emit(ev.Partial(heard.hypothesis))
+            self._underway.emit(ev.Partial(heard.hypothesis))
         if self.state is State.SPEAKING and not self._is_interruption(text):
             if is_final:
                 self._speech.go_on()
@@ -288,7 +299,7 @@ class Dialogue:
     # ---- 2. what they mean, and what is to be done -------------------------------------------------
 
     def _final(self, heard: Heard) -> None:
-        turn = TurnDraft(heard, self._car_clock)
+        turn = self._underway.draft(heard)
         with turn.trace.span("understanding"):
             turn.interpretations = self._understander.parse(heard.hypothesis)
         if self._attention.is_busy():
@@ -298,8 +309,8 @@ class Dialogue:
             self._interrupt()
         self._attention.speech_is_over()
         self._attention.take(heard.zone)
-        self._begin_turn(turn)
-        self._emit(ev.Understood(turn.interpretations))
+        self._underway.begin(turn)
+        self._underway.emit(ev.Understood(turn.interpretations))
         attention = self._attention
         self._carry_on(
             self._conversation.respond(
@@ -311,51 +322,24 @@ class Dialogue:
             )
         )
 
-    def _begin_turn(self, turn: TurnDraft) -> None:
-        self._turn = turn
-        self._goes_idle = False
-        self._emit(ev.TurnBegan(turn.trace.trace_id, turn.heard.hypothesis))
-        self._attention.enter(State.THINKING)
-
-    def _begin_own_turn(self) -> TurnDraft:
-        """A turn that nobody's words started: an announced command, a question that timed out."""
-        heard = Heard(Hypothesis("", is_final=True, source="dialogue"), self._attention.zone)
-        turn = TurnDraft(heard, self._car_clock)
-        self._begin_turn(turn)
-        return turn
-
     # ---- 3. the reply ------------------------------------------------------------------------------
 
     def _carry_on(self, response: Response) -> None:
         """Say what a response says, or go and find the answer it asks for."""
-        if self._turn is not None:
-            self._turn.take(response)
+        if self._underway.turn is not None:
+            self._underway.turn.take(response)
         self._speech.change_volume(response.volume_steps)
-        self._goes_idle = response.to_idle
+        self._underway.goes_idle = response.to_idle
         if response.reply.kind == "announced":
             self._deadlines.drop("act")  # the cancel window begins when this has been said
         if response.question:
-            self._ask(response.question)
+            self._question.ask(response.question)
         else:
             self._speak(response.reply)
 
     def _speak(self, reply: Reply) -> None:
-        if not reply.text or not self._speech.is_possible:
-            self._memory.said(reply.text)
-            self._emit(ev.Replied(reply, 0))
+        if not self._underway.speak(reply):
             self._spoken()
-            return
-        self._speech.say(reply.text)
-        self._speaking(reply)
-
-    def _speaking(self, reply: Reply) -> None:
-        self._memory.said(reply.text)
-        self._emit(ev.Replied(reply, self._speech.utterance_id))
-        self._attention.enter(State.SPEAKING)
-
-    def _playback_began(self, utterance_id: int) -> None:
-        if self._speech.began(utterance_id) and self._turn is not None:
-            self._turn.playback_began()
 
     def _playback_ended(self, utterance_id: int) -> None:
         if utterance_id == self._speech.utterance_id and self.state is State.SPEAKING:
@@ -366,8 +350,8 @@ class Dialogue:
     def _spoken(self) -> None:
         """The reply is over: wait for the answer to our question, for more, or for nothing."""
         self._speech.ended()
-        was_silent = self._turn is not None and not self._turn.reply.text
-        self._end_turn()
+        was_silent = self._underway.turn is not None and not self._underway.turn.reply.text
+        self._underway.end()
         settings, attention = self.settings, self._attention
         if self._conversation.expects:
             attention.listen(settings.confirm_s, addressed=True)
@@ -375,25 +359,19 @@ class Dialogue:
             if "act" not in self._deadlines:
                 self._deadlines.arm("act", settings.cancel_window_s)
             attention.listen(max(settings.follow_up_s, settings.cancel_window_s), addressed=True)
-        elif self._goes_idle or settings.follow_up_s <= 0:
+        elif self._underway.goes_idle or settings.follow_up_s <= 0:
             attention.rest()
         elif was_silent and attention.is_open:
             attention.enter(State.LISTENING)  # silence was our reply: the window stays as it was
         else:
             attention.listen(settings.follow_up_s, addressed=False)
 
-    def _end_turn(self, interrupted: bool = False) -> None:
-        turn, self._turn = self._turn, None
-        if turn is not None:
-            turn.is_interrupted = interrupted
-            self._emit(ev.TurnEnded(turn.finish()))
-
     def _window_closed(self) -> None:
         if self.state is not State.LISTENING:
             return
         self._attention.shut()
         if self._conversation.expects:
-            self._begin_own_turn()
+            self._underway.begin_own()
             self._carry_on(self._conversation.time_out())
         elif self._conversation.has_announced:
             self._act_announced()
@@ -408,7 +386,7 @@ class Dialogue:
         if self._attention.is_busy() or self._attention.hears_speech:
             self._deadlines.arm("act", _RETRY_ACT_S)
             return
-        turn = self._begin_own_turn()
+        turn = self._underway.begin_own()
         self._carry_on(self._conversation.act_announced(turn.trace))
 
     def _give_notice(self) -> None:
@@ -421,7 +399,7 @@ class Dialogue:
             return
         notice = self._notices.popleft()
         text = notice.text or self._replies.system(notice.key)
-        self._begin_own_turn()
+        self._underway.begin_own()
         self._carry_on(Response(Reply(text, "notice"), to_idle=True))
         if self._notices:
             self._deadlines.arm("notice", _RETRY_NOTICE_S)
@@ -431,22 +409,20 @@ class Dialogue:
     def _interrupt(self) -> None:
         """The driver has the floor: stop speaking, stop answering, end the turn."""
         if self.state is State.SPEAKING:
-            self._emit(ev.Interrupted(self._speech.utterance_id, False))
+            self._underway.emit(ev.Interrupted(self._speech.utterance_id, False))
             self._speech.interrupted()
         self._silence()
-        self._end_turn(interrupted=True)
+        self._underway.end(interrupted=True)
 
     def _silence(self) -> None:
-        broken_off = self._questions.cancel()
-        if broken_off is not None and self._turn is not None:
-            self._turn.answered(broken_off)
+        self._question.cancel()
         self._speech.stop()
 
     def _cancel_all(self) -> None:
         self._silence()
         self._conversation.drop()
         self._deadlines.drop("act")
-        self._end_turn(interrupted=True)
+        self._underway.end(interrupted=True)
         self._attention.rest()
 
     def _apologize(self, key: str) -> None:
@@ -454,75 +430,14 @@ class Dialogue:
         self._silence()
         self._conversation.drop()
         self._deadlines.drop("act")
-        if self._turn is not None and self._turn.has_acted and key == "error":
+        if self._underway.turn is not None and self._underway.turn.has_acted and key == "error":
             key = "error_midway"
         reply = Reply(self._replies.system(key) or self._replies.system("error"), "failed")
-        if self._turn is None:
-            self._begin_own_turn()
-        assert self._turn is not None
-        self._turn.say(reply)
+        if self._underway.turn is None:
+            self._underway.begin_own()
+        assert self._underway.turn is not None
+        self._underway.turn.say(reply)
         self._speak(reply)
 
-    # ---- open questions ----------------------------------------------------------------------------
-
-    def _ask(self, question: str) -> None:
-        if self._turn is not None:
-            self._turn.asked()
-        self._questions.ask(question, AnswerContext(self._car_facts(), self._memory.exchanges))
-
-    def _say_part(self, reply: Reply) -> None:
-        """Say one of several parts of an answer."""
-        if self._turn is not None:
-            self._turn.say(reply)
-        if self._speech.is_possible:
-            self._speech.add(reply.text)
-            self._speaking(reply)
-        else:
-            self._emit(ev.Replied(reply, 0))
-
-    def _say_one_moment(self) -> None:
-        """The answer takes long: say that we are at it, in the same utterance."""
-        text = self._replies.system("thinking")
-        if self._questions.is_open and text and self._speech.is_possible:
-            self._speech.add(text)
-            self._speaking(Reply(text, "thinking"))
-
-    def _answer_part(self, part: ev.AnswerPart) -> None:
-        if self._questions.take(part):
-            self._say_part(Reply(part.text, "answer"))
-
-    def _answer_too_late(self) -> None:
-        if (end := self._questions.give_up()) is not None:
-            self._answer_ended(end)
-
-    def _answer_ended(self, end: ev.AnswerEnded) -> None:
-        answer = self._questions.close(end)
-        if answer is None:
-            return
-        text = " ".join(answer.sentences)
-        if self._turn is not None:
-            self._turn.answered(end.record)
-        if end.record.outcome == "answered" and text:
-            self._memory.answered(answer.question, text)
-        closing = self._closing(end.proposals, bool(text))
-        if closing.text:
-            self._say_part(closing)
-        if text:
-            self._memory.said(f"{text} {closing.text}".strip())
-        if not self._speech.complete():
-            self._spoken()
-
-    def _closing(self, proposals: tuple[Interpretation, ...], has_text: bool) -> Reply:
-        """What follows a streamed answer: the model's proposal as a question, an apology, or nothing."""
-        if proposals and self._turn is not None:
-            response = self._conversation.propose(proposals, self._attention.zone, self._turn.trace)
-            self._turn.verdicts += response.verdicts
-            return response.reply
-        if not has_text:
-            return Reply(self._replies.system("language_model_failed"), "failed")
-        return Reply("", "silent")
-
-    def _emit(self, event: Event) -> None:
-        if isinstance(event, ev.Acted) and self._turn is not None:
-            self._turn.has_acted = True
+    def _tell(self, event: Event) -> None:
         self.on_event(event)
