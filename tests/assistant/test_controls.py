@@ -1,12 +1,12 @@
 """The talk button on the bus and on a key."""
 
 import os
-import queue
 import struct
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from talk_button import Button
 
 from carvoice.assistant import controls
 from carvoice.assistant.controls import KEY_VOICECOMMAND, KeyReader, connect, parse_key, watch_signal
@@ -18,20 +18,6 @@ from carvoice.vehicle.state import CarState
 
 SWITCHES = 272
 PATH = "Vehicle.Chassis.SteeringWheel.TalkButton"
-
-
-class Button:
-    def __init__(self):
-        self.calls = queue.Queue()
-
-    def press(self):
-        self.calls.put("press")
-
-    def release(self):
-        self.calls.put("release")
-
-    def taken(self):
-        return [self.calls.get_nowait() for _ in range(self.calls.qsize())]
 
 
 @pytest.fixture(scope="module")

@@ -2,23 +2,10 @@
 
 import os
 import pty
-import queue
+
+from talk_button import Button
 
 from carvoice.cli.keys import talk_keys
-
-
-class Button:
-    def __init__(self):
-        self.calls = queue.Queue()
-
-    def press(self):
-        self.calls.put("press")
-
-    def release(self):
-        self.calls.put("release")
-
-    def cancel(self):
-        self.calls.put("cancel")
 
 
 def test_space_talks_and_escape_cancels():
