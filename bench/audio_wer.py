@@ -7,6 +7,7 @@ zipformer. Writes bench/results/audio_wer.md.
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 import sys
 from collections.abc import Callable
@@ -69,7 +70,16 @@ def recognizer() -> Callable[[Signal], list[str]]:
         decoding_method="modified_beam_search",
     )
 
+    heard: dict[bytes, list[str]] = {}  # most ways hand on the same samples where nothing plays
+
     def recognize(x: Signal) -> list[str]:
+        x = np.asarray(x, np.float32)
+        key = hashlib.sha256(x.tobytes()).digest()
+        if key not in heard:
+            heard[key] = decode(x)
+        return heard[key]
+
+    def decode(x: Signal) -> list[str]:
         stream = engine.create_stream()
         stream.accept_waveform(RATE, np.concatenate([x, np.zeros(RATE // 2)]).astype(np.float32))
         stream.input_finished()
@@ -105,14 +115,12 @@ def conditions(spoken: Signal, far: Signal, index: int) -> dict[str, tuple[Signa
 
 
 LEAD = 3 * RATE
-NOISES = {"drive": (15, 5), "fan": (5,)}
+NOISES = {"drive": (15, 5), "wind": (10,), "rain": (10,), "fan": (5,)}
 SYSTEMS: dict[str, tuple[dict[str, object], str] | None] = {
     "microphone": None,
     "asr (default)": ({}, "asr"),
     "asr, echo share 0": ({"asr_echo_share": 0.0}, "asr"),
     "asr, echo share 1": ({"asr_echo_share": 1.0}, "asr"),
-    "asr, high-pass 70 Hz": ({"highpass_hz": 70.0}, "asr"),
-    "asr, no high-pass": ({"highpass_hz": 0.0}, "asr"),
     "vad": ({}, "vad"),
 }
 
