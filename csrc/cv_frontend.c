@@ -15,6 +15,7 @@
 #include "cv_residual.h"
 #include "cv_suppress.h"
 #include "cv_vad.h"
+#include "cv_vad_features.h"
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -22,7 +23,6 @@
 
 #define SAMPLE_MOST 16.0f /* 24 dB over full scale: more is not sound */
 #define DRIFT_ERLE 4.0f  /* 6 dB */
-#define HEARD_ECHO 1.6f  /* factor on the residual echo for voice activity: less than for suppression */
 #define FAR_SILENCE 1e-7f /* mean square of a far-end frame that counts as silent: -70 dBFS */
 
 struct cv_frontend {
@@ -37,6 +37,8 @@ struct cv_frontend {
     cv_noise noise;
     cv_suppress echo_gain, full_gain;
     cv_vad vad;
+    cv_vad_features voice;
+    float voice_inputs[CV_VAD_INPUTS];
     cv_gain gain;
     cv_comfort comfort;
     float window[CV_FFT_SIZE];
@@ -44,6 +46,7 @@ struct cv_frontend {
     float asr_tail[CV_FRAME], vad_tail[CV_FRAME];    /* to overlap-add with the next frame */
     int passed;                                      /* the last frame left its spectrum as it was, for asr */
     float mic_power, error_power;                    /* smoothed while the far end sounds */
+    float far_power;                                 /* of the frame */
     int quiet_frames;                                /* of the far end */
     float near[CV_MAX_MICS * CV_FRAME], far[CV_MAX_FAR_CHANNELS * CV_FRAME];
     float error[CV_MAX_MICS][CV_FRAME];
@@ -122,14 +125,16 @@ void cv_frontend_reset(cv_frontend *f) {
     cv_suppress_reset(&f->echo_gain);
     cv_suppress_reset(&f->full_gain);
     cv_vad_reset(&f->vad);
+    cv_vad_features_reset(&f->voice);
     cv_gain_init(&f->gain, &gain);
     cv_comfort_reset(&f->comfort);
+    memset(f->voice_inputs, 0, sizeof f->voice_inputs);
     memset(f->error_past, 0, sizeof f->error_past);
     memset(f->echo_past, 0, sizeof f->echo_past);
     memset(f->asr_tail, 0, sizeof f->asr_tail);
     memset(f->vad_tail, 0, sizeof f->vad_tail);
     f->passed = 0;
-    f->mic_power = f->error_power = 0.0f;
+    f->mic_power = f->error_power = f->far_power = 0.0f;
     f->quiet_frames = 1 << 20;
 }
 
@@ -140,6 +145,10 @@ int cv_frontend_latency(const cv_frontend *frontend) {
 void cv_frontend_aim(cv_frontend *frontend, const float *steer_re, const float *steer_im, const float *weight_re,
                      const float *weight_im) {
     cv_beamformer_aim(&frontend->beam, steer_re, steer_im, weight_re, weight_im);
+}
+
+const float *cv_frontend_voice_inputs(const cv_frontend *frontend) {
+    return frontend->voice_inputs;
 }
 
 float cv_frontend_delay(const cv_frontend *frontend) {
@@ -233,10 +242,13 @@ static void suppress(cv_frontend *f, const float *power, const float *echo_power
         asr_gain[k] = light < noise ? light : noise;
         vad_gain[k] = full;
     }
-    float heard[CV_BINS];
-    for (int k = 0; k < CV_BINS; k++)
-        heard[k] = HEARD_ECHO * residual[k] + f->noise.psd[k];
-    cv_vad_process(&f->vad, power, heard, f->full_gain.prior);
+}
+
+/* Whether someone speaks, from the same spectra. */
+static void detect(cv_frontend *f, const float *power, const cv_frontend_output *out) {
+    cv_vad_frame frame = {power, f->noise.psd, f->residual.psd, out->far_active, f->far_power, out->erle_db};
+    cv_vad_features_process(&f->voice, &f->fft, &frame, f->voice_inputs);
+    cv_vad_process(&f->vad, f->voice_inputs);
 }
 
 static void realign(cv_frontend *f, int move) {
@@ -265,7 +277,8 @@ static void cancel(cv_frontend *f, const float *far, cv_frontend_output *out) {
         int move = cv_align_process(&f->align, far, f->near);
         if (move) realign(f, move);
         reaches = cv_align_active(&f->align);
-        f->quiet_frames = mean_square(f->align.aligned + CV_FRAME) > FAR_SILENCE ? 0 : f->quiet_frames + 1;
+        f->far_power = mean_square(f->align.aligned + CV_FRAME);
+        f->quiet_frames = f->far_power > FAR_SILENCE ? 0 : f->quiet_frames + 1;
         out->far_active = reaches && f->quiet_frames < c->partitions;
     }
     for (int m = 0; m < c->mics; m++)
@@ -307,6 +320,7 @@ static void shape(cv_frontend *f, cv_frontend_output *out) {
         for (int k = 0; k < CV_BINS; k++) power[k] = re[k] * re[k] + im[k] * im[k];
     }
     suppress(f, power, echo_power, out->far_active, asr_gain, vad_gain);
+    detect(f, power, out);
     out->speech = f->vad.probability;
     out->zone = c->mics > 1 ? f->beam.zone : -1;
     synthesize(f, re, im, asr_gain, 1.0f - c->asr_noise_share * (1.0f - c->noise_floor), f->asr_tail, out->asr);

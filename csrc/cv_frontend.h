@@ -55,6 +55,9 @@ void cv_frontend_aim(cv_frontend *frontend, const float *steer_re, const float *
                      const float *weight_im);
 /* near: [mic][160]; far: [channel][160] or NULL for silence. */
 void cv_frontend_process(cv_frontend *frontend, const float *near, const float *far, cv_frontend_output *out);
+/* What the voice activity network saw of the last frame, CV_VAD_INPUTS floats (cv_vad_features.h): for its
+ * training. */
+const float *cv_frontend_voice_inputs(const cv_frontend *frontend);
 /* Present state of the alignment, for reports. */
 float cv_frontend_delay(const cv_frontend *frontend);
 float cv_frontend_drift_ppm(const cv_frontend *frontend);

@@ -1,58 +1,49 @@
 #include "cv_vad.h"
 
 #include <math.h>
+#include <string.h>
 
-enum { FIRST_BIN = 4, LAST_BIN = 80 }; /* 200 Hz to 4 kHz */
-#define NOTHING (-0.2f) /* evidence of a frame without any */
-#define RISE 0.5f
-#define FALL 0.15f
-#define MIDDLE (-0.04f) /* evidence at which either is as likely: measured, see bench/audio_vad.py */
-#define SLOPE 30.0f
-#define GUST 0.08f /* smooths over 125 ms, a gust of buffeting wind at 8 Hz */
-#define MARGIN 0.1f /* that speech stands above what does not let up */
+#include "cv_vad_weights.h"
+
+enum { GATES = 3 * CV_VAD_WIDTH }; /* reset, update, new */
 
 void cv_vad_reset(cv_vad *vad) {
-    vad->past[0] = vad->past[1] = vad->evidence = vad->slow = NOTHING;
-    vad->probability = 0.0f;
-    for (size_t i = 0; i < CV_VAD_HOLD_FRAMES; i++) vad->recent[i] = NOTHING;
-    for (size_t i = 0; i < CV_VAD_BLOCKS; i++) vad->minima[i] = NOTHING;
-    vad->minimum = NOTHING;
-    vad->frame = 0;
+    memset(vad, 0, sizeof *vad);
 }
 
-/* The evidence that has always been there of late. */
-static float background(cv_vad *vad) {
-    vad->recent[vad->frame % CV_VAD_HOLD_FRAMES] = vad->slow;
-    float peak = vad->recent[0];
-    for (size_t i = 1; i < CV_VAD_HOLD_FRAMES; i++) peak = peak > vad->recent[i] ? peak : vad->recent[i];
-    size_t in_block = vad->frame % CV_VAD_BLOCK_FRAMES;
-    vad->minimum = in_block == 0 || peak < vad->minimum ? peak : vad->minimum;
-    if (in_block == CV_VAD_BLOCK_FRAMES - 1)
-        vad->minima[vad->frame / CV_VAD_BLOCK_FRAMES % CV_VAD_BLOCKS] = vad->minimum;
-    vad->frame++;
-    float least = vad->minimum;
-    for (size_t i = 0; i < CV_VAD_BLOCKS; i++) least = least < vad->minima[i] ? least : vad->minima[i];
-    return least;
+/* out = bias + scale * (weights x); weights: [in][out]. */
+static inline __attribute__((always_inline)) void dense(const int8_t *weights, const float *scale, const float *bias,
+                                                        const float *x, int in, int out, float *y) {
+    for (int o = 0; o < out; o++) y[o] = 0.0f;
+    for (int i = 0; i < in; i++)
+        for (int o = 0; o < out; o++) y[o] += x[i] * (float)weights[i * out + o];
+    for (int o = 0; o < out; o++) y[o] = bias[o] + scale[o] * y[o];
 }
 
-CV_SIMD float cv_vad_process(cv_vad *vad, const float *power, const float *interference, const float *prior) {
-    float sum = 0.0f;
-    for (size_t k = FIRST_BIN; k <= LAST_BIN; k++) {
-        float posterior = power[k] / (interference[k] + 1e-9f);
-        posterior = posterior < 1000.0f ? posterior : 1000.0f;
-        sum += logf(1.0f + posterior * prior[k] / (1.0f + prior[k])) - 0.5f * logf(1.0f + prior[k]);
+static inline float logistic(float x) {
+    return 1.0f / (1.0f + expf(-x));
+}
+
+static inline __attribute__((always_inline)) void recur(const cv_vad_gru *layer, const float *x, float *state) {
+    float from_input[GATES], from_state[GATES];
+    dense(layer->input, layer->input_scale, layer->input_bias, x, CV_VAD_WIDTH, GATES, from_input);
+    dense(layer->state, layer->state_scale, layer->state_bias, state, CV_VAD_WIDTH, GATES, from_state);
+    for (int i = 0; i < CV_VAD_WIDTH; i++) {
+        float reset = logistic(from_input[i] + from_state[i]);
+        float update = logistic(from_input[CV_VAD_WIDTH + i] + from_state[CV_VAD_WIDTH + i]);
+        float now = from_input[2 * CV_VAD_WIDTH + i] + reset * from_state[2 * CV_VAD_WIDTH + i];
+        now = 2.0f * logistic(2.0f * now) - 1.0f; /* tanh */
+        state[i] = now + update * (state[i] - now);
     }
-    float evidence = sum / (LAST_BIN - FIRST_BIN + 1) + NOTHING;
-    /* the median of three: a rain drop is shorter than a syllable */
-    float older = vad->past[0], old = vad->past[1], now = evidence;
-    vad->past[0] = old;
-    vad->past[1] = now;
-    float low = older < old ? older : old, high = older < old ? old : older;
-    evidence = now < low ? low : now > high ? high : now;
-    vad->evidence += (evidence > vad->evidence ? RISE : FALL) * (evidence - vad->evidence);
-    vad->slow += GUST * (evidence - vad->slow);
-    float always = background(vad);
-    float above = always > MIDDLE ? vad->slow - always - MARGIN : vad->evidence - MIDDLE;
-    vad->probability = 1.0f / (1.0f + expf(-SLOPE * above));
+}
+
+CV_SIMD float cv_vad_process(cv_vad *vad, const float inputs[CV_VAD_INPUTS]) {
+    float seen[CV_VAD_WIDTH], sum = vad_out_bias;
+    dense(vad_in, vad_in_scale, vad_in_bias, inputs, CV_VAD_INPUTS, CV_VAD_WIDTH, seen);
+    for (int i = 0; i < CV_VAD_WIDTH; i++) seen[i] = seen[i] > 0.0f ? seen[i] : 0.0f;
+    recur(&vad_first, seen, vad->first);
+    recur(&vad_second, vad->first, vad->second);
+    for (int i = 0; i < CV_VAD_WIDTH; i++) sum += vad_out[i] * vad->second[i];
+    vad->probability = logistic(sum);
     return vad->probability;
 }

@@ -1,34 +1,24 @@
-/* cv_vad.h - probability that someone in the cabin speaks.
+/* cv_vad.h - probability that someone in the cabin speaks: a small recurrent network.
  *
- * Likelihood ratio over the speech band (J. Sohn, N. Kim, W. Sung, "A statistical model-based voice
- * activity detection", IEEE Signal Processing Letters 6, 1999, eq. 5), with a rise and a fall time.
- *
- * Buffeting wind swings too fast for the noise estimate and would pass for speech for ever. But people
- * pause: what has not let up for 2.5 to 3 s, gaps of 150 ms aside, is the background, and only what stands
- * above it counts (minimum statistics, here of the evidence instead of the power).
+ * Dense layer and rectifier, two layers of gated recurrent units (K. Cho et al., "Learning phrase representations
+ * using RNN encoder-decoder", EMNLP 2014, eqs. 5-8, with the reset gate after the matrix product), logistic
+ * output, once per frame. Weights are 8-bit integers with a scale per output (cv_vad_weights.h, written by
+ * training/vad.py); what flows is float.
  */
 #ifndef CV_VAD_H
 #define CV_VAD_H
 
-#include "cv_base.h"
+#include "cv_vad_features.h"
 
-#include <stdint.h>
-
-enum { CV_VAD_BLOCKS = 6, CV_VAD_BLOCK_FRAMES = 50, CV_VAD_HOLD_FRAMES = 15 };
+enum { CV_VAD_WIDTH = 40 };
 
 typedef struct {
-    float past[2];     /* log likelihood ratios of the last frames */
-    float evidence;    /* smoothed mean log likelihood ratio */
-    float probability; /* 0..1 */
-    float slow;        /* evidence smoothed over gusts, about 120 ms */
-    float recent[CV_VAD_HOLD_FRAMES];  /* its last values; their peak bridges gaps */
-    float minima[CV_VAD_BLOCKS];       /* of that peak, by half seconds */
-    float minimum;                     /* of the block begun */
-    uint32_t frame;                    /* counts all frames, wraps */
+    float first[CV_VAD_WIDTH], second[CV_VAD_WIDTH]; /* states of the recurrent layers */
+    float probability;                               /* 0..1 */
 } cv_vad;
 
 void cv_vad_reset(cv_vad *vad);
-/* power: |spectrum|^2; interference: noise plus echo; prior: a-priori SNR. Returns the probability. */
-float cv_vad_process(cv_vad *vad, const float *power, const float *interference, const float *prior);
+/* Take in a frame's features; returns the probability. */
+float cv_vad_process(cv_vad *vad, const float inputs[CV_VAD_INPUTS]);
 
 #endif

@@ -1,4 +1,4 @@
-# distutils: sources = csrc/cv_frontend.c csrc/cv_align.c csrc/cv_delay.c csrc/cv_drift.c csrc/cv_overdrive.c csrc/cv_beamformer.c csrc/cv_canceller.c csrc/cv_kalman.c csrc/cv_fft.c csrc/cv_highpass.c csrc/cv_noise.c csrc/cv_residual.c csrc/cv_suppress.c csrc/cv_vad.c csrc/cv_gain.c csrc/cv_comfort.c
+# distutils: sources = csrc/cv_frontend.c csrc/cv_align.c csrc/cv_delay.c csrc/cv_drift.c csrc/cv_overdrive.c csrc/cv_beamformer.c csrc/cv_canceller.c csrc/cv_kalman.c csrc/cv_fft.c csrc/cv_highpass.c csrc/cv_noise.c csrc/cv_residual.c csrc/cv_suppress.c csrc/cv_vad.c csrc/cv_vad_features.c csrc/cv_gain.c csrc/cv_comfort.c
 # cython: boundscheck=False, wraparound=False
 """The front end: echo cancellation, suppression, voice activity, in one call per frame (csrc/cv_frontend.c)."""
 
@@ -19,6 +19,7 @@ cdef enum:
     FRAME = 160
     MICS = 4
     FARS = 2
+    VOICE_INPUTS = 70
 
 
 cdef extern from "cv_frontend.h" nogil:
@@ -47,6 +48,7 @@ cdef extern from "cv_frontend.h" nogil:
     void cv_frontend_aim(cv_frontend *frontend, const float *steer_re, const float *steer_im,
                          const float *weight_re, const float *weight_im)
     void cv_frontend_process(cv_frontend *frontend, const float *near, const float *far, cv_frontend_output *out)
+    const float *cv_frontend_voice_inputs(const cv_frontend *frontend)
     float cv_frontend_delay(const cv_frontend *frontend)
     float cv_frontend_drift_ppm(const cv_frontend *frontend)
 
@@ -167,6 +169,20 @@ cdef class FrontEnd:
             AudioFormatError: wrong shape or dtype, or lengths that differ. Samples that are not finite
                 are taken for silence and counted in ``bad_samples``.
         """
+        return self._take_in(near, far, None)
+
+    def voice_features(self, near, far=None):
+        """Like :meth:`process`, for training and tests of the voice activity network.
+
+        Returns:
+            float32 (frames, 70): what the network sees of each frame, see csrc/cv_vad_features.h.
+        """
+        frames = (self._pending + np.size(near) // self._config.mics) // FRAME
+        features = np.empty((frames, VOICE_INPUTS), np.float32)
+        self._take_in(near, far, features)
+        return features
+
+    def _take_in(self, near, far, features):
         cdef cnp.ndarray a = samples(near, self._config.mics, "near")
         cdef cnp.ndarray b = None if far is None else samples(far, self._config.far_channels, "far")
         cdef cnp.npy_intp n = cnp.PyArray_DIM(a, 1)
@@ -174,16 +190,17 @@ cdef class FrontEnd:
             raise AudioFormatError(f"near has {n} samples, far {b.shape[1]}: give the same stretch of both")
         out = FrontEndOutput((self._pending + n) // FRAME)
         if n > 0:
-            self._run(a, b, n, out)
+            self._run(a, b, n, out, features)
         return out
 
-    cdef int _run(self, cnp.ndarray a, cnp.ndarray b, cnp.npy_intp n, out) except -1:
+    cdef int _run(self, cnp.ndarray a, cnp.ndarray b, cnp.npy_intp n, out, cnp.ndarray features) except -1:
         cdef float[::1] asr = out.asr, vad = out.vad
         cdef float[::1] speech = out.speech, level = out.level_db, erle = out.erle_db
         cdef cnp.uint8_t[::1] active = out.far_active.view(np.uint8)
         cdef signed char[::1] zone = out.zone
         cdef const float *near = <const float *>cnp.PyArray_DATA(a)
         cdef float *far = NULL if b is None else <float *>cnp.PyArray_DATA(b)
+        cdef float *voice = NULL if features is None else <float *>cnp.PyArray_DATA(features)
         cdef cv_frontend_output frame
         cdef cnp.npy_intp at = 0, take, done = 0
         cdef int m, i
@@ -208,6 +225,9 @@ cdef class FrontEnd:
                 erle[done] = frame.erle_db
                 active[done] = frame.far_active
                 zone[done] = <signed char>frame.zone
+                if voice != NULL:
+                    memcpy(voice + done * VOICE_INPUTS, cv_frontend_voice_inputs(self._chain),
+                           VOICE_INPUTS * sizeof(float))
                 self.bad_samples += frame.bad_samples
                 done += 1
         return 0

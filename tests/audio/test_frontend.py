@@ -82,6 +82,7 @@ def test_reset_is_like_new(scene):
     second = front_end.process(mic[: 2 * RATE + 37], far[: 2 * RATE + 37])
     np.testing.assert_array_equal(first.asr, second.asr)
     np.testing.assert_array_equal(first.vad, second.vad)
+    np.testing.assert_array_equal(first.speech, second.speech)
 
 
 def test_everything_off_is_a_delay(scene):

@@ -1,10 +1,11 @@
-"""The C canceller and suppressors against the same papers written out in numpy, in double precision.
+"""The C canceller, suppressors and voice activity against the same written out in numpy, in double precision.
 
 Plain loops over partitions and arrays over bins; no realignment and no drift, which have tests of their own.
 """
 
 import numpy as np
 import pytest
+from voice_reference import VoiceFeatures, VoiceNetwork
 
 from carvoice.audio import EchoCanceller, FrontEnd, FrontEndSettings, NoiseSuppressor
 
@@ -261,6 +262,8 @@ class Chain:
         self.past = np.zeros((2, FRAME))
         self.tails = np.zeros((2, FRAME))
         self.quiet = 1 << 20
+        self.voice = VoiceFeatures()
+        self.features = np.zeros(70)
 
     def process(self, near, far):
         error, model, unsure = self.canceller.process(near, far)
@@ -272,6 +275,7 @@ class Chain:
         sounds = self.quiet < PARTITIONS
         left = self.residual.process(power, np.abs(echo) ** 2, unsure * sounds, self.noise.psd) * self.echo_on
         noise = self.noise.process(power, left)
+        self.features = self.voice.process(power, noise, left, near, error, far, sounds)
         light = self.echo_gain.process(power, left, np.full(BINS, 0.01))
         noise = noise if self.noise_on else 0 * noise
         both = 2.5 * left + noise
@@ -326,6 +330,26 @@ def test_whole_chain(scene):
     asr, vad = (np.concatenate(channel) for channel in zip(*wanted, strict=True))
     assert below_db(out.asr, asr) < -100
     assert below_db(out.vad, vad) < -100
+
+
+def test_what_the_voice_activity_network_sees(scene):
+    mic, far = scene
+    got = FrontEnd(FrontEndSettings(**PLAIN)).voice_features(mic, far)
+    reference, wanted = Chain(), []
+    for m, f in zip(frames(mic), frames(far), strict=True):
+        reference.process(m, f)
+        wanted.append(reference.features)
+    np.testing.assert_allclose(got, wanted, atol=0.01)
+
+
+def test_voice_activity_network(scene):
+    mic, far = scene
+    features = FrontEnd().voice_features(mic, far)
+    network = VoiceNetwork()
+    wanted = [network.process(row) for row in features.astype(np.float64)]
+    got = FrontEnd().process(mic, far).speech
+    np.testing.assert_allclose(got, wanted, atol=1e-3)
+    assert np.ptp(wanted) > 0.2
 
 
 def test_noise_suppressor(scene):

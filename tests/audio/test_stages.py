@@ -12,7 +12,9 @@ from carvoice.audio import (
     NoiseSuppressor,
     VoiceActivityDetector,
 )
+from carvoice.audio.devices import read_wav
 from carvoice.errors import AudioFormatError, ConfigError
+from carvoice.resources import data_path
 
 RATE = 16_000
 
@@ -110,14 +112,29 @@ def test_gain_control_brings_speech_to_its_target(level):
     assert np.abs(out).max() <= 0.9
 
 
-def test_voice_activity_follows_the_bursts():
+def test_voice_activity_follows_the_talker():
+    clip = read_wav(data_path("demo", "open_driver_window_halfway.wav"))
+    sound = np.pad(clip, (3 * RATE, 2 * RATE)) + 1e-3 * np.random.default_rng(1).standard_normal(
+        len(clip) + 5 * RATE
+    )
     stage = VoiceActivityDetector()
-    talk = bursts(6, 8)
-    talk[: 2 * RATE] = 0
-    speech = stage.process(talk + 1e-3 * np.random.default_rng(1).standard_normal(len(talk)))
-    assert len(speech) == 600
-    assert speech[50:190].max() < 0.5
-    assert speech[200:].mean() > 0.5
+    speech = stage.process(sound.astype(np.float32))
+    assert len(speech) == len(sound) // 160
+    talk = slice(330, 300 + len(clip) // 160 - 60)
+    assert speech[50:290].max() < 0.5
+    assert speech[talk].mean() > 0.5
+    assert speech[-150:].max() < 0.5
+
+
+@pytest.mark.parametrize("kind", ["hiss", "rumble", "hum", "silence"])
+def test_noise_is_no_voice(kind):
+    rng = np.random.default_rng(6)
+    white = rng.standard_normal(10 * RATE)
+    hum = sum(np.sin(2 * np.pi * 120 * order * np.arange(10 * RATE) / RATE) / order for order in range(1, 6))
+    rumble = np.convolve(white, np.exp(-np.arange(200) / 30))[: len(white)]
+    sound = {"hiss": white, "rumble": 0.3 * rumble, "hum": 0.5 * hum + white, "silence": 0 * white}[kind]
+    speech = VoiceActivityDetector().process((0.03 * sound).astype(np.float32))
+    assert (speech[100:] > 0.5).mean() < 0.01
 
 
 def test_beamformer_gives_one_signal_and_zones():
