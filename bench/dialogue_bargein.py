@@ -96,6 +96,12 @@ def back_channels(seconds: float, seed: int) -> np.ndarray:
     return sound
 
 
+FALSE_ONES = """Softening is by 20 dB: for 0.2 s, or, after a pause for nothing, for as long as somebody
+seems to speak, at most 1.2 s and four times a minute. A pause for nothing is remembered for a minute, each
+further one twice as long, unless somebody is understood in between; so longer drives have fewer an hour.
+Coughs and words are synthetic, 12 a minute."""
+
+
 @dataclass
 class Car:
     """Plans nothing, so that every command ends in silence; the words are what is measured."""
@@ -192,6 +198,19 @@ def false_interruptions(ears: Ears, noise: np.ndarray | None, minutes: float) ->
     }
 
 
+def first_replies(ears: Ears, noise: np.ndarray, starts: int = 5) -> dict[str, int]:
+    """Replies that play from the first moment on, when neither the room nor its noise is known."""
+    held = 0
+    for start in range(starts):
+        cabin = Cabin(ears, np.roll(noise, 16000 * start))
+        cabin.ask()
+        for _ in range(6 * 50):
+            cabin.step()
+        held += cabin.pauses > 0
+        cabin.player.close()
+    return {"starts": starts, "held": held}
+
+
 def barge_in(ears: Ears, clips: list[dict], noise: np.ndarray | None, repeat: int, gain_db: float) -> dict:
     stops: list[float] = []
     softer: list[float] = []
@@ -261,11 +280,18 @@ def main() -> None:
     for name, noise in kinds.items():
         report["false"][name] = false_interruptions(ears, noise, options.minutes)
         print(name, report["false"][name], flush=True)
+    rng = np.random.default_rng(9)
+    light = {f"{20 * np.log10(level):.0f} dBFS": level for level in (FLOOR, 2e-3, 6e-3)}
+    report["first"] = {
+        name: first_replies(ears, (level * rng.standard_normal(int(seconds * 16000))).astype(np.float32))
+        for name, level in light.items()
+    }
+    report["first"]["driving, -45 dBFS"] = first_replies(ears, kinds["driving, -45 dBFS"])
+    print(report["first"], flush=True)
     clips = tomllib.loads(data_path("demo", "clips.toml").read_text())["clip"]
     # Clips with a cabin of their own would bring its noise along, and that is noticed before the first word.
     clips = [clip for clip in clips if clip["noise"] == "quiet"]
     clips = [clip for clip in clips if ears.understander.parse(clip["text"])[0].rejected is None]
-    rng = np.random.default_rng(9)
     kinds["quiet"] = (FLOOR * rng.standard_normal(int(seconds * 16000))).astype(np.float32)
     for name, gain_db in (("as recorded", 0.0), ("6 dB softer", -6.0)):
         for where in ("quiet", "driving, -45 dBFS"):
@@ -286,6 +312,11 @@ def write(report: dict) -> None:
     for name, row in report["false"].items():
         cells = (row["minutes"], row["ducks_per_hour"], row["pauses_per_hour"], row["lost_replies_per_hour"])
         lines.append(f"| {name} | " + " | ".join(str(cell) for cell in cells) + " |")
+    lines += ["", FALSE_ONES, ""]
+    lines += ["| the first reply, from the moment of the start on | starts | held |", "|---|---|---|"]
+    lines += [
+        f"| noise of {name} | {row['starts']} | {row['held']} |" for name, row in report["first"].items()
+    ]
     lines += [
         "",
         "| a driver talks over the reply | clips | held before the first word | noticed "
