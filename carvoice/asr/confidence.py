@@ -29,8 +29,8 @@ class Fit:
         unfinished: 1 when the path ends within a word, by the cut.
         odds: log odds of the meaning against all others found (:func:`carvoice.asr.nbest.log_odds`).
         free: by how much free phones fit better (:mod:`carvoice.asr.free_phones`), nats by root of the number
-            of phones, as chance would have it; negative where the words do. So a long order of a talker
-            unlike those of the training counts as much as a short one that fits better.
+            of phones (40 at most), as chance would have it; negative where the words do. So a long order of
+            a talker unlike those of the training counts as much as a short one that fits better.
         poorest: how far the word that fits worst is behind the best labels of its frames, nats per phone.
     """
 

@@ -25,6 +25,7 @@ from carvoice.grammar.lexicon import Lexicon
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray, Hypothesis, Word
 
 _MOST_ALTERNATIVES = 8
+_MOST_PHONES = 40  # that count: seconds of babble add up to anything
 
 
 def graph_cache() -> Path:
@@ -202,7 +203,9 @@ class GrammarStream(UtteranceStream):
         self.fit = None
         if laid is not None and words:
             odds = log_odds([path.cost for path in paths], [decoder.meaning(text) for text in texts])
-            behind = (best.cost - free_cost(self._free_search, raw)) / math.sqrt(len(best.tokens))
+            phones = len(best.tokens)
+            behind = (best.cost - free_cost(self._free_search, raw)) / phones
+            behind *= math.sqrt(min(phones, _MOST_PHONES))
             self.fit = _fit(best, decoder.graph, laid, odds, behind)
         recognizer = self._recognizer
         others = [

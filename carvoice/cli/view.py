@@ -92,6 +92,8 @@ def transcript_view(
     grid.add_row("phones", Text(" ".join(hypothesis.phones), style="dim"))
     if hypothesis.confidence is not None:
         grid.add_row("acoustic", f"{hypothesis.confidence:.2f}")
+    if hypothesis.order_confidence is not None:
+        grid.add_row("an order", f"{hypothesis.order_confidence:.2f}")
     if hypothesis.alternatives:
         others = zip(hypothesis.alternatives[:3], hypothesis.alternative_costs, strict=False)
         grid.add_row("or", Text("  ".join(f"{text} (+{cost:.1f})" for text, cost in others), style="dim"))
