@@ -29,6 +29,8 @@ from carvoice.resources import data_path
 
 RESULT = Path(__file__).parent / "results" / "nlu_calibration.md"
 NOISY, TRAPS = 4000, 2000
+TALK = Path(__file__).parent / "grammars" / "talk_dev.yaml"
+TALK_WEIGHT = 3  # how often each of its sentences counts
 WORD_ERRORS = (0.05, 0.1, 0.2, 0.3)
 
 
@@ -47,7 +49,8 @@ def examples(understander, lexicon, half):
         for case in shipped
         if len(case.expected) == 1 and not case.context and in_half(case.sentence, half)
     ]
-    held_out = [case.sentence for case in shipped if not case.expected and in_half(case.sentence, half)]
+    held_out = [case.sentence for case in shipped if not case.expected]
+    talk = [case.sentence for case in load_tests(TALK)] * TALK_WEIGHT
     channel = Channel(lexicon, seed)
     sound, exact = understander.sound, understander.exact
     rows, labels, stated, kinds = [], [], [], []
@@ -70,8 +73,8 @@ def examples(understander, lexicon, half):
         add("noisy", channel.corrupt(case.sentence, rng.choice(WORD_ERRORS)), case.expected[0])
     for text in traps([case.sentence for case in cases], lexicon, TRAPS, rng):
         add("trap", text, None)
-    for text in held_out:
-        add("rejected", text, None)
+    for text in talk if half == 0 else held_out:
+        add("talk" if half == 0 else "rejected", text, None)
     return np.array(rows), np.array(labels, float), np.array(stated), np.array(kinds)
 
 

@@ -6,10 +6,10 @@ state in which templates of different meaning end is reached by a sentence that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from carvoice.errors import GrammarError
 from carvoice.grammar.acceptor import determinize_with_finals
@@ -21,6 +21,9 @@ from carvoice.grammar.network import WordNetwork
 from carvoice.grammar.source import Located, error_at
 
 MAX_OVERLAPS = 50
+
+Meanings: TypeAlias = Callable[[str], int]
+"""How many different meanings a sentence has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,13 @@ class Problem:
         return "\n".join(lines)
 
 
-def check_grammar(grammar: Grammar) -> list[Problem]:
+def check_grammar(grammar: Grammar, meanings: Callable[[Automaton], Meanings] | None = None) -> list[Problem]:
     """All problems of a grammar, errors first.
+
+    Args:
+        grammar: the grammar.
+        meanings: makes a parser that counts what a sentence may mean, so that two templates which say the
+            same in different words are no overlap; without it only their fixed slots are compared.
 
     Errors: unknown list or rule, a rule inside itself, a list without values, a template that stands for
     too much. Warnings: what is never used, templates that can never match, sentences with two meanings.
@@ -55,7 +63,8 @@ def check_grammar(grammar: Grammar) -> list[Problem]:
         return problems
     problems.extend(_unused(grammar))
     problems.extend(_never_matching(grammar))
-    problems.extend(_overlaps(grammar, compile_grammar(grammar)))
+    automaton = compile_grammar(grammar)
+    problems.extend(_overlaps(grammar, automaton, meanings(automaton) if meanings else None))
     return problems
 
 
@@ -169,7 +178,7 @@ def _wildcards_touch(network: WordNetwork, grammar: Grammar, block: Block) -> bo
     )
 
 
-def _overlaps(grammar: Grammar, automaton: Automaton) -> Iterator[Problem]:
+def _overlaps(grammar: Grammar, automaton: Automaton, meanings: Meanings | None) -> Iterator[Problem]:
     try:
         found = determinize_with_finals(automaton)
     except GrammarError as error:
@@ -180,6 +189,7 @@ def _overlaps(grammar: Grammar, automaton: Automaton) -> Iterator[Problem]:
         for template in block.sentences:
             texts[str(template.text), index] = template
     seen: set[tuple[int, int]] = set()
+    reported = 0
     for sentence, template_ids in found:
         first = template_ids[0]
         for other in template_ids[1:]:
@@ -190,6 +200,9 @@ def _overlaps(grammar: Grammar, automaton: Automaton) -> Iterator[Problem]:
             one, two = automaton.templates[first], automaton.templates[other]
             if _conditional(automaton, first) or _conditional(automaton, other):
                 continue
+            if meanings is not None and meanings(sentence) < 2:
+                continue
+            reported += 1
             intents = automaton.blocks[one.block].intent, automaton.blocks[two.block].intent
             yield _problem(
                 "warning",
@@ -197,7 +210,7 @@ def _overlaps(grammar: Grammar, automaton: Automaton) -> Iterator[Problem]:
                 f"{sentence!r} is both {intents[0]} here and {intents[1]} "
                 f"({Path(two.path).name or 'text'}:{two.line}: {two.text!r})",
             )
-            if len(seen) >= MAX_OVERLAPS:
+            if reported >= MAX_OVERLAPS:
                 return
 
 

@@ -43,8 +43,8 @@ NAMES = (
     "cost per phone", "cost per root of phones", "margin", "skipped", "skipped words", "told", "dropped",
     "worst word", "number",
 )  # fmt: skip
-BIAS = 1.95
-WEIGHTS = (-1.208, -1.057, 0.437, -3.723, -0.407, -1.423, -1.47, -0.358, -0.243)
+BIAS = 1.818
+WEIGHTS = (-2.766, -0.814, 0.472, -3.75, -0.086, -1.103, -1.3, -0.294, -0.142)
 
 
 def features(evidence: Evidence) -> tuple[float, ...]:

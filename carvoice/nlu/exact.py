@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +139,18 @@ class ExactParser:
             if name not in slots:
                 slots[name] = Slot(fixed)
         return Reading(block.intent, slots, template.text, template.block, cost, block.metadata, out_of_range)
+
+
+def meaning_counter(automaton: Automaton) -> Callable[[str], int]:
+    """Counts the different meanings of sentences, for ``carvoice.grammar.check_grammar``."""
+    parser = ExactParser(automaton)
+
+    def count(sentence: str) -> int:
+        readings = parser.parse(sentence)
+        said = {(item.intent, *sorted((k, str(v.value)) for k, v in item.slots.items())) for item in readings}
+        return len(said)
+
+    return count
 
 
 def _number(number: float, multiplier: float | None) -> int | float:

@@ -47,7 +47,7 @@ ENGLISH = Manners(
     fillers=_words(
         "um uh er erm ah eh hm hmm mm oh well so okay ok please kindly thanks thank hey hi hello now just "
         "really actually basically then like maybe perhaps alright quickly immediately "
-        "car assistant buddy would could can you will go ahead and"
+        "car assistant buddy would could can you will and"
     ),
     courtesies=_words("please could would can thanks"),
     small=_words("the a an some of"),

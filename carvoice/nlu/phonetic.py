@@ -323,6 +323,8 @@ class PhoneticSearch:
         if word.text in self._manners.speakers:
             return settings.skip_speaker
         far = settings.skip_word + settings.skip_phone * len(word.symbols)
+        if word.text in self._ids:
+            return far  # a word of the grammar is no courtesy misheard: "fan" is not "can"
         near = min((self._distance(form, word.symbols) for form in self._courtesies()), default=far)
         return min(far, settings.skip_filler + near)
 

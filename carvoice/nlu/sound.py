@@ -100,7 +100,10 @@ class SoundParser:
                 return True  # the same, with the "to" taken for a "two"
         if last in self._manners.small and kept[-1] != last:
             return True  # cut off: "open the"
-        return any(word.text in self._manners.negations and word.text not in kept for word in words)
+        negations = [word.text for word in words if word.text in self._manners.negations]
+        if negations and (correction.skipped_words or correction.dropped):
+            return True  # what is refused is not what was said: "i don't want the heating on"
+        return any(word not in kept for word in negations)
 
 
 def is_same(one: Reading, other: Reading) -> bool:

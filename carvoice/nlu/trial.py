@@ -42,7 +42,11 @@ class TestCase:
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """How a sentence fared. ``kind`` is "right", "wrong", "missed" (rejected) or "false accept"."""
+    """How a sentence fared.
+
+    ``kind`` is "right", "wrong", "missed" (rejected), "false accept", or "asked back": it means nothing, and
+    the assistant would ask before it did anything.
+    """
 
     __test__ = False
 
@@ -110,13 +114,15 @@ def _expected(item: Any, file: Path) -> tuple[str, Mapping[str, Value]]:
     return str(item["name"]), dict(item.get("slots") or {})
 
 
-def try_case(understander: Understander, case: TestCase) -> TestResult:
-    """Interpret one sentence and compare."""
+def try_case(understander: Understander, case: TestCase, sure: float = 0.0) -> TestResult:
+    """Interpret one sentence and compare; what is less sure than ``sure`` would be asked back."""
     found = understander.parse(case.sentence, Context(case.context))
     accepted = [item for item in found if item.rejected is None]
     got = [(item.intent, item.values) for item in accepted]
     if not case.expected:
-        kind = "false accept" if accepted else "right"
+        kind = "right"
+        if accepted:
+            kind = "false accept" if min(item.confidence for item in accepted) >= sure else "asked back"
     elif not accepted:
         kind = "missed"
     else:
@@ -124,6 +130,6 @@ def try_case(understander: Understander, case: TestCase) -> TestResult:
     return TestResult(case, found, kind)
 
 
-def try_all(understander: Understander, cases: list[TestCase]) -> list[TestResult]:
-    """Interpret all sentences and compare."""
-    return [try_case(understander, case) for case in cases]
+def try_all(understander: Understander, cases: list[TestCase], sure: float = 0.0) -> list[TestResult]:
+    """Interpret all sentences and compare; see :func:`try_case`."""
+    return [try_case(understander, case, sure) for case in cases]
