@@ -16,6 +16,7 @@ from carvoice.assistant import rooms
 from carvoice.assistant.brain import build_answerer, told_of
 from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener
+from carvoice.assistant.phonebook import Names, read_names
 from carvoice.assistant.recorder import Recorder
 from carvoice.assistant.vehicle import build_vehicle, car_path
 from carvoice.budget import with_stages
@@ -95,6 +96,8 @@ class Assistant:
         with ExitStack() as stack:
             self.ears = Ears(config)
             self.vehicle = build_vehicle(config.vehicle, stack, waits_for_bus=waits_for_bus)
+            for name, names in self.ears.names.items():
+                self.vehicle.actions.add_to_table(name, names.stands_for)
             replies = Replies.load(rooms.grammar_folder(config.language) / "replies.yaml")
             manual = car_path(config.vehicle).parent / "manual"
             self.answerer: Answerer = build_answerer(
@@ -189,6 +192,26 @@ class Assistant:
         with self._typing:
             self.post(Activated("api", zone))  # typed words are meant for us, wake phrase or not
             self.post(Heard(hypothesis, zone, trace_id=trace_id))
+
+    def replace_list(self, name: str, names: Names, *, wait: bool = False) -> None:
+        """Give a list of the grammar other values (contacts, stations); from any thread.
+
+        See :meth:`Ears.replace_list`, which it does; the car is told what the names stand for.
+
+        Raises:
+            GrammarError: there is no text list of this name.
+        """
+        self.vehicle.actions.add_to_table(name, names.stands_for)
+        self.ears.replace_list(name, names, wait=wait)
+
+    def reload_lists(self) -> None:
+        """Read the files of ``language.lists`` again.
+
+        Raises:
+            ConfigError: one is missing or wrong; those before it have been taken.
+        """
+        for name, path in self.config.language.lists.items():
+            self.replace_list(name, read_names(path))
 
     def notify(self, text: str) -> None:
         """Say a text of somebody else's once nobody has the floor; returns at once."""

@@ -27,11 +27,12 @@ def serve(
     settings = settings_of(context, serve__port=port)
 
     async def until_stopped() -> None:
-        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+        loop, stopped, reload = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, reload.set)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         if seconds is not None:
             loop.call_later(seconds, stopped.set)
-        await run(settings, lambda where: typer.echo(f"listening on {where}"), stopped)
+        await run(settings, lambda where: typer.echo(f"listening on {where}"), stopped, reload)
 
     asyncio.run(until_stopped())

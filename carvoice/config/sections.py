@@ -62,6 +62,12 @@ class LanguageConfig(Section):
     code: str = Field("en", pattern="^[a-z]{2}$", description="Folder under grammars/ to load.")
     shipped: bool = Field(True, description="Load that grammar; false for your own grammars alone.")
     grammars: tuple[Path, ...] = Field((), description="Further grammar files or folders (HassIL YAML).")
+    lists: dict[str, Path] = Field(
+        {},
+        description="Lists of names read from files, in place of the grammar's own:"
+        " {contact = 'contacts.vcf', radio_station = 'stations.csv'};"
+        " .vcf, .csv, .json, or text with a name a line.",
+    )
 
 
 class AsrConfig(Section):

@@ -9,6 +9,8 @@
 ``POST /talk/press``         the talk button goes down; ``{"zone"?}``
 ``POST /talk/release``       it goes up
 ``POST /cancel``             stop whatever is being done and said
+``PUT /lists/NAME``          the names of a list, such as ``contact``: ``["Anna Kowalski", ...]``, or
+                             what each stands for, ``{"Anna Kowalski": 7, ...}``; until the next start
 ===========================  =======================================================================
 
 A request on the WebSocket is ``{"do": "say", "text": ...}``, ``{"do": "press"}`` and so on; what comes of it
@@ -30,7 +32,8 @@ from aiohttp import WSMsgType, web
 from carvoice import __version__
 from carvoice.assistant import Assistant
 from carvoice.assistant.button import TalkButton
-from carvoice.errors import CarvoiceError
+from carvoice.assistant.phonebook import names_of
+from carvoice.errors import CarvoiceError, GrammarError
 from carvoice.records import Zone
 from carvoice.service.health import Health
 from carvoice.service.hub import EventHub
@@ -40,6 +43,7 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_TEXT = 500  # characters
 _LARGEST_BODY = 8192  # bytes
+_LARGEST_LIST = 2 << 20
 _PING_S = 20.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -101,6 +105,7 @@ class Api:
                 web.post("/talk/press", self._post_request("press")),
                 web.post("/talk/release", self._post_request("release")),
                 web.post("/cancel", self._post_request("cancel")),
+                web.put("/lists/{name}", self._put_list),
             ]
         )
         return app
@@ -147,6 +152,22 @@ class Api:
         except CarvoiceError as error:
             return _json({"error": str(error)}, 504)
         return web.Response(text=to_json(turn), content_type="application/json")
+
+    async def _put_list(self, request: web.Request) -> web.Response:
+        pieces = bytearray()
+        async for piece in request.content.iter_any():
+            pieces += piece
+            if len(pieces) > _LARGEST_LIST:
+                return _json({"error": f"the list is longer than {_LARGEST_LIST:,} bytes"}, 413)
+        try:
+            names = names_of(json.loads(pieces))
+        except (ValueError, RecursionError) as error:
+            return _json({"error": str(error)}, 400)
+        try:
+            await asyncio.to_thread(self._assistant.replace_list, request.match_info["name"], names)
+        except GrammarError as error:
+            return _json({"error": str(error)}, 404)
+        return _json({"names": len(names.said)}, 200)
 
     async def _get_health(self, request: web.Request) -> web.Response:
         report = await asyncio.to_thread(self._health.report)

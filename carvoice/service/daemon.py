@@ -24,7 +24,7 @@ from carvoice.assistant.microphone import Microphone
 from carvoice.assistant.rooms import open_loudspeaker, open_microphone
 from carvoice.config import Config, ServeConfig
 from carvoice.dialogue.events import Event, TurnEnded
-from carvoice.errors import ConfigError
+from carvoice.errors import CarvoiceError, ConfigError
 from carvoice.service.api import Api, is_loopback
 from carvoice.service.health import Health
 from carvoice.service.hub import EventHub
@@ -40,7 +40,12 @@ _SOCKET = "carvoice.sock"
 _GOODBYE_S = 2.0  # for open connections
 
 
-async def serve(config: Config, on_ready: Callable[[str], None], stopped: asyncio.Event) -> None:
+async def serve(
+    config: Config,
+    on_ready: Callable[[str], None],
+    stopped: asyncio.Event,
+    reload: asyncio.Event | None = None,
+) -> None:
     """Run until ``stopped`` is set.
 
     A microphone, loudspeaker or bus that is missing does not stop it: ``GET /health`` says so, and each is
@@ -50,6 +55,7 @@ async def serve(config: Config, on_ready: Callable[[str], None], stopped: asynci
         config: the settings.
         on_ready: told where the API listens.
         stopped: ends it.
+        reload: whenever it is set, the files of ``language.lists`` are read again.
 
     Raises:
         ConfigError: the API's settings are wrong or its address is taken.
@@ -102,10 +108,22 @@ async def serve(config: Config, on_ready: Callable[[str], None], stopped: asynci
         gc.freeze()  # what was built stays: looking through it again would hold a turn up for tens of ms
         watch = asyncio.create_task(_watchdog(health))
         stack.callback(watch.cancel)
+        if reload is not None:
+            again = asyncio.create_task(_reloading(assistant, reload))
+            stack.callback(again.cancel)
         notify("READY=1")
         on_ready(" and ".join(where))
         await stopped.wait()
         notify("STOPPING=1")
+
+
+async def _reloading(assistant: Assistant, reload: asyncio.Event) -> None:
+    while await reload.wait():
+        reload.clear()
+        try:
+            await asyncio.to_thread(assistant.reload_lists)
+        except CarvoiceError as error:
+            _log.error("the lists were not read again: %s", error)
 
 
 def socket_path(config: ServeConfig) -> Path | None:

@@ -33,7 +33,7 @@ class Actions:
         self.path = path
         self.sizes: Mapping[str, float] = table.get("sizes", {})
         self.units: Mapping[str, Mapping[str, Any]] = table.get("units", {})
-        self.tables: Mapping[str, Mapping[Value, Any]] = table.get("tables", {})
+        self.tables: dict[str, Mapping[Value, Any]] = dict(table.get("tables", {}))
         self.signals: Mapping[str, Mapping[str, Any]] = table.get("signals", {})
         self.intents: Mapping[str, Mapping[str, Any]] = table["intents"]
         self.sides: Mapping[str, Mapping[str, str]] = table.get("sides", {})
@@ -53,6 +53,11 @@ class Actions:
         if not isinstance(table, dict) or not isinstance(table.get("intents"), dict):
             raise CarError(f"{path}: there is no table of intents")
         return cls(table, path)
+
+    def add_to_table(self, name: str, entries: Mapping[Value, Value]) -> None:
+        """More entries of one of the ``tables`` (contacts, stations); what it has no table for is let be."""
+        if name in self.tables:
+            self.tables[name] = {**self.tables[name], **entries}
 
     def is_dialogue(self, intent: str) -> bool:
         """Whether the intent asks nothing of the car.

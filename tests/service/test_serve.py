@@ -127,6 +127,16 @@ def test_a_sentence_becomes_a_frame_and_the_whole_turn_comes_back(daemon):
     assert turn["reply"]["text"] == "The temperature is set to 21 degrees."
 
 
+def test_the_phone_book_is_given_while_it_runs(daemon):
+    names = {"Anna Kowalski": 7, **{f"Number {number}": number for number in range(100, 1000)}}
+    assert daemon.ask("PUT", "/lists/contact", names) == (200, '{"names": 901}')
+    turn = json.loads(daemon.ask("POST", "/say", {"text": "call anna kowalski"})[1])
+    assert turn["interpretations"][0]["slots"]["contact"]["value"] == "Anna Kowalski"
+    assert daemon.ask("PUT", "/lists/friend", ["Jo"])[0] == 404
+    assert daemon.ask("PUT", "/lists/contact", {"Jo": None})[0] == 400
+    assert daemon.ask("PUT", "/lists/contact", b"[" + b'"a",' * 600_000)[0] == 413
+
+
 def test_what_is_said_here_passes_the_same_gate(daemon):
     _, text = daemon.ask("POST", "/say", {"text": "open the trunk"})
     turn = json.loads(text)
