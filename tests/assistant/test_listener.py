@@ -197,15 +197,12 @@ def test_over_a_reply_a_first_sign_comes_before_certainty():
     onset = SpeechOnset()
     assert not onset.update(np.array([0, 0.9, 0.9], np.float32), over_reply=True)
     assert onset.is_suspected
-    assert not onset.update(np.array([0.9], np.float32), over_reply=True)
-    assert not onset.is_suspected  # told once
     assert onset.update(np.array([0.9], np.float32), over_reply=True)
+    assert not onset.is_suspected  # told once
 
 
-def test_over_a_reply_weak_sounds_must_last():
-    onset = SpeechOnset()
-    assert not onset.update(np.full(14, 0.4, np.float32), over_reply=True)
-    assert onset.update(np.full(1, 0.4, np.float32), over_reply=True)
+def test_over_a_reply_weak_sounds_are_nobody():
+    assert not SpeechOnset().update(np.full(40, 0.4, np.float32), over_reply=True)
 
 
 def test_in_silence_nothing_is_suspected():
@@ -215,7 +212,7 @@ def test_in_silence_nothing_is_suspected():
 
 
 def test_a_sign_of_speech_is_told_only_while_we_play():
-    words = np.concatenate([silence(1), np.full(480, 0.1, np.float32), silence(1)])
+    words = np.concatenate([silence(1), np.full(320, 0.1, np.float32), silence(1)])
     posted = []
     listener = Listener(FrontEnd(), Stream(), Endpointer(), Parser(PrefixState.FINAL), posted.append)
     for start in range(0, len(words), 160):
