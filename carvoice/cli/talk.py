@@ -65,13 +65,18 @@ def run(
     ] = None,
     json: JSON = False,
 ) -> None:
-    """Run the assistant on the microphone, or on recordings, until interrupted."""
+    """Run the assistant on the microphone, or on recordings, until interrupted.
+
+    Exit code 1 when the last of the recordings' utterances that got an answer was refused or not
+    understood, or none got one.
+    """
     from carvoice.cli.live import run_microphone, run_recordings
 
     settings = settings_of(context)
     if wav:
         turns = run_recordings(settings, wav, json)
-        raise typer.Exit(0 if turns and _went_well(turns[-1]) else 1)
+        answered = [turn for turn in turns if turn.reply is not None and turn.reply.text]
+        raise typer.Exit(0 if answered and _went_well(answered[-1]) else 1)
     run_microphone(settings, json)
 
 

@@ -10,7 +10,7 @@ from carvoice.assistant.controls import connect
 from carvoice.audio.devices import read_wav
 from carvoice.cli.live import cabin_session
 from carvoice.config import AsrConfig, Config, DialogueConfig, TtsConfig, VehicleConfig
-from carvoice.dialogue.events import Partial, StateChanged, TurnEnded
+from carvoice.dialogue.events import Partial, State, StateChanged, TurnEnded
 from carvoice.records import Evidence
 from carvoice.resources import data_path
 from carvoice.tts import EspeakVoice
@@ -80,12 +80,19 @@ def test_the_button_on_the_wheel_opens_the_floor_and_breaks_into_a_reply(cabin):
 
 def test_a_press_during_a_reply_silences_it():
     events = []
+    buttons = []
+
+    def on_event(event):
+        events.append(event)
+        if isinstance(event, StateChanged) and event.state is State.SPEAKING and buttons:
+            buttons.pop().press()
+
     config = Config(vehicle=VehicleConfig(channel="press-test"))
-    with cabin_session(config, events.append, 0.0) as session:
+    with cabin_session(config, on_event, 0.0) as session:
+        buttons.append(TalkButton(session.assistant.post, session._listener))
         session.speak(SEAT, wait=False)
-        assert session.assistant.player.is_speaking
-        TalkButton(session.assistant.post, session._listener).press()
         assert session.speak(SONG)[-1].hypothesis.text == "play the next song"
+    assert not buttons
     turns = [event.turn for event in events if isinstance(event, TurnEnded)]
     assert turns[0].interrupted
 
