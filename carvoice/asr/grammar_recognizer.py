@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from carvoice.asr.nbest import WordPath, best_paths, log_odds
 from carvoice.asr.recognizer import UtteranceStream
 from carvoice.errors import ModelError
 from carvoice.grammar.lexicon import Lexicon
+from carvoice.grammar.store import cache_folder
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray, Hypothesis, Word
 
 _MOST_ALTERNATIVES = 8
@@ -30,8 +30,7 @@ _MOST_PHONES = 40  # that count: seconds of babble add up to anything
 
 def graph_cache() -> Path:
     """Where decoding graphs are kept between starts."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "carvoice" / "graphs"
+    return cache_folder() / "graphs"
 
 
 class GrammarRecognizer:

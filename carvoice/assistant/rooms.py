@@ -20,8 +20,10 @@ from carvoice.audio.devices import FarTap, LoopbackTap, MicrophoneSource, NullSi
 from carvoice.audio.settings import SEATS_M
 from carvoice.config import AsrConfig, AudioConfig, LanguageConfig, NluConfig, TtsConfig
 from carvoice.errors import ConfigError
-from carvoice.grammar import Automaton, compile_grammar, load_grammar
+from carvoice.grammar import Automaton
+from carvoice.grammar.kept import compile_files
 from carvoice.grammar.lexicon import Lexicon
+from carvoice.grammar.store import cache_folder
 from carvoice.modelstore import ModelStore
 from carvoice.nlu import Understander, UnderstanderSettings
 from carvoice.resources import data_path
@@ -54,8 +56,7 @@ def build_automaton(config: LanguageConfig) -> Automaton:
     Raises:
         GrammarError: a file is missing or wrong; it names file, line and column.
     """
-    grammar = load_grammar(*grammar_paths(config), language=config.code)
-    return compile_grammar(grammar)
+    return compile_files(grammar_paths(config), config.code, cache_folder() / "grammars")
 
 
 def build_understander(automaton: Automaton, lexicon: Lexicon, config: NluConfig) -> Understander:

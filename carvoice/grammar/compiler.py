@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from pathlib import Path
-
 import numpy as np
 
-from carvoice.errors import GrammarError
 from carvoice.grammar.arrays import column, int32, starts_of
 from carvoice.grammar.automaton import (
     KIND_WILDCARD,
@@ -24,35 +20,17 @@ from carvoice.grammar.lists import Vocabulary, compile_list, value_mask
 from carvoice.grammar.model import Block, Grammar, RangeList, Template, WildcardList, WordList
 from carvoice.grammar.network import WordNetwork
 from carvoice.grammar.resolve import find_list, find_rule, network_of
-from carvoice.grammar.store import FORMAT, load, save
 from carvoice.grammar.words import split_words
 
-_LOG = logging.getLogger(__name__)
 
-
-def compile_grammar(grammar: Grammar, cache: Path | None = None) -> Automaton:
+def compile_grammar(grammar: Grammar) -> Automaton:
     """Compile a grammar.
-
-    Args:
-        grammar: what to compile.
-        cache: folder to keep compiled grammars in, by content; None compiles each time.
 
     Raises:
         GrammarError: an unknown list or rule, a rule inside itself, a list without values, or a
             template that stands for too much; it names the place.
     """
-    if cache is None or not grammar.digest:
-        return _Compiler(grammar).automaton()
-    file = cache / f"{grammar.language}-{grammar.digest[:24]}-{FORMAT}.automaton"
-    try:
-        return load(file)
-    except GrammarError:
-        automaton = _Compiler(grammar).automaton()
-    try:
-        save(automaton, file)
-    except OSError:
-        _LOG.warning("the compiled grammar cannot be kept in %s", cache)
-    return automaton
+    return _Compiler(grammar).automaton()
 
 
 def compile_template(grammar: Grammar, block: Block, template: Template) -> WordNetwork:

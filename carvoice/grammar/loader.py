@@ -42,7 +42,7 @@ def load_grammar(*paths: Path | str, language: str = "en") -> Grammar:
         GrammarError: a file is missing or not YAML, a template or list cannot be read; it names
             file, line and column, and shows the line with a caret.
     """
-    files = list(_files(paths))
+    files = list(grammar_files(paths))
     if not files:
         where = ", ".join(str(path) for path in paths) or "(no path)"
         raise GrammarError(f"no grammar file in {where}; give a .yaml file or a folder that has one")
@@ -68,7 +68,8 @@ def parse_grammar(text: str, language: str = "en") -> Grammar:
     return _grammar(document, language, (), hashlib.sha256(text.encode()).hexdigest())
 
 
-def _files(paths: Iterable[Path | str]) -> Iterable[Path]:
+def grammar_files(paths: Iterable[Path | str]) -> Iterable[Path]:
+    """The files that paths stand for: themselves, or those of a folder that hold sentences."""
     for path in map(Path, paths):
         if not path.is_dir():
             yield path

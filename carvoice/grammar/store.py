@@ -1,7 +1,6 @@
 """Keep compiled automata on disk: one file, a JSON head and the arrays as they are in memory.
 
-The cache is keyed by the grammar's contents, the compiler's version and the byte order, so that a
-stale file can never be taken for a fresh one.
+A file of another version or byte order is refused; :mod:`carvoice.grammar.kept` says which one is wanted.
 """
 
 from __future__ import annotations
