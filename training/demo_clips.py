@@ -43,7 +43,7 @@ CLIPS = (
     Clip("close_all_windows", "flite:rms", "close all windows", 60, 15),
     Clip("volume_up", "espeak:en-us+m6", "turn the volume up"),
     Clip("navigate_home", "flite:rms", "navigate home"),
-    Clip("first_man_on_the_moon", "espeak:en-us+adam", "who was the first man on the moon"),
+    Clip("how_a_hybrid_works", "flite:rms", "can you explain how a hybrid engine works"),
     Clip("chat_late_for_dinner", "festival:ked", "i told him that we would be late for dinner"),
 )
 

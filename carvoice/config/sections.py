@@ -96,7 +96,7 @@ class NluConfig(Section):
     """Understanding."""
 
     min_confidence: float = Field(0.6, ge=0, le=1, description="Below it a command is rejected.")
-    sure_confidence: float = Field(0.75, ge=0, le=1, description="Below it a command is asked back first.")
+    sure_confidence: float = Field(0.85, ge=0, le=1, description="Below it a command is asked back first.")
 
 
 class VehicleConfig(Section):
