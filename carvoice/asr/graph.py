@@ -27,6 +27,7 @@ import kaldifst
 
 from carvoice.errors import GrammarError, ModelError
 from carvoice.grammar.lexicon import Lexicon
+from carvoice.grammar.store import forget_oldest
 
 _FORMAT = 5  # changes whenever the same grammar would give another graph
 _MOST_GRAPHS = 16  # in the cache: replaced lists leave one behind each time
@@ -136,18 +137,10 @@ def build_graph(
                 {"words": plan.words, "grammar_words": plan.grammar_words, "states": states, "arcs": arcs}
             ).encode(),
         )
-        _forget_oldest(cache)
+        forget_oldest(cache, ".json", _MOST_GRAPHS)
     os.utime(about)
     known = json.loads(about.read_text(encoding="utf-8"))
     return Graph(path, tuple(known["words"]), known["grammar_words"], known["states"], known["arcs"])
-
-
-def _forget_oldest(cache: Path) -> None:
-    """Delete the graphs that have not been used for longest."""
-    used = sorted(cache.glob("*.json"), key=lambda about: about.stat().st_mtime_ns)
-    for about in used[:-_MOST_GRAPHS]:
-        about.with_suffix(".fst").unlink(missing_ok=True)
-        about.unlink(missing_ok=True)
 
 
 class _Plan:

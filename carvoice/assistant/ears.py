@@ -58,6 +58,7 @@ class Ears:
         with self._replacing:
             for parser in self._parsers:
                 parser.replace_list(name, names.said, wait=wait)
+            self.automaton = replace_list(self.automaton, name, names.said)
             self.names[name] = names
             for lists in self._live_lists:
                 lists.replace_list(name, names.said, wait=wait)
@@ -72,22 +73,25 @@ class Ears:
             ModelError: the speech model is missing or damaged.
         """
         config = self._config
-        recognizer = rooms.build_recognizer(self.automaton, self.lexicon, config.asr)
+        with self._replacing:
+            automaton, known = self.automaton, dict(self.names)
+        recognizer = rooms.build_recognizer(automaton, self.lexicon, config.asr)
         phrase = config.asr.wake_phrase
         settings = WakeSettings(config.asr.wake_threshold)
         wake = WakeSpotter(recognizer.acoustic, (phrase,), self.lexicon, settings) if phrase else None
         # An understander of its own: it is asked from the listener's thread.
-        parser = rooms.build_prefix_parser(self.automaton)
+        parser = rooms.build_prefix_parser(automaton)
+        live_lists = rooms.build_live_lists(recognizer, automaton)
         with self._replacing:
-            live_lists = rooms.build_live_lists(recognizer, self.automaton)
             for name, names in self.names.items():
-                parser.replace_list(name, names.said)
-                live_lists.replace_list(name, names.said)
+                if known.get(name) is not names:  # replaced while we built
+                    parser.replace_list(name, names.said)
+                    live_lists.replace_list(name, names.said)
             self._parsers.append(parser)
             self._live_lists.append(live_lists)
         return Listener(
             rooms.build_front_end(config.audio),
-            rooms.build_listening(recognizer, self.automaton, config.asr).create_stream(),
+            rooms.build_listening(recognizer, automaton, config.asr).create_stream(),
             rooms.build_endpointer(config.asr),
             parser,
             post,

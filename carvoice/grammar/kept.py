@@ -45,9 +45,7 @@ def compile_files(paths: Sequence[Path], language: str, folder: Path) -> Automat
         return automaton
     try:
         store.save(automaton, kept)
-        used = sorted(folder.glob("*.automaton"), key=lambda file: file.stat().st_mtime_ns)
-        for file in used[:-_MOST_KEPT]:
-            file.unlink(missing_ok=True)
+        store.forget_oldest(folder, ".automaton", _MOST_KEPT)
     except OSError as error:
         _LOG.warning("the compiled grammar cannot be kept in %s: %s", folder, error)
     return automaton

@@ -165,6 +165,14 @@ def _list_out(program: ListProgram) -> dict[str, Any]:
     }
 
 
+def forget_oldest(folder: Path, suffix: str, most: int) -> None:
+    """Delete what has not been used for longest: beyond ``most`` files of a suffix, and their namesakes."""
+    used = sorted(folder.glob(f"*{suffix}"), key=lambda file: file.stat().st_mtime_ns)
+    for old in used[:-most]:
+        for file in folder.glob(f"{old.stem}.*"):
+            file.unlink(missing_ok=True)
+
+
 def cache_folder() -> Path:
     """Where compiled grammars are kept: ``$XDG_CACHE_HOME/carvoice`` or ``~/.cache/carvoice``."""
     base = os.environ.get("XDG_CACHE_HOME")
