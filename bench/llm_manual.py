@@ -25,7 +25,7 @@ def main() -> None:
         found = manual.search(question)
         best = found[0] if found else None
         heading = best.passage.heading.split(" > ")[-1] if best else ""
-        results.append((question, wanted, heading, best.coverage if best else 0.0))
+        results.append((question, wanted, heading, best))
     search_ms = (perf_counter() - started_s) / len(lines) * 1e3
     table = [
         f"{len(lines)} questions, {len(manual.passages)} passages, {search_ms:.2f} ms a search.",
@@ -38,10 +38,10 @@ def main() -> None:
         outside = [r for r in half if r[1] == "-"]
         for threshold in (0.55, 0.6, 0.65, 0.7, 0.8):
             for bonus in (0.0, 0.1, 0.2):
-                needed = ManualTier(manual, threshold, bonus).needed_coverage
-                spoken = [r for r in inside if r[3] >= needed(r[0])]
+                is_quotable = ManualTier(manual, threshold, bonus).is_quotable
+                spoken = [r for r in inside if r[3] is not None and is_quotable(r[3], r[0])]
                 right = sum(r[2] == r[1] for r in spoken)
-                needless = sum(r[3] >= needed(r[0]) for r in outside)
+                needless = sum(r[3] is not None and is_quotable(r[3], r[0]) for r in outside)
                 table.append(
                     f"| {name} | {threshold} | {bonus} | {right}/{len(inside)} ({right / len(inside):.0%}) "
                     f"| {len(spoken) - right} | {needless}/{len(outside)} |"

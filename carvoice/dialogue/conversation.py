@@ -40,7 +40,7 @@ class Conversation:
         acts: intents that ask nothing of the car, to the act they are ("SystemUndo": "undo").
         adjustments: intent to the one that changes the same thing step by step.
         settings: thresholds.
-        is_question: tells an open question from chatter.
+        is_question: tells an open question from chatter, given whether the talker activated us.
         can_answer: whether there is an answerer for open questions.
         now: wall-clock time, for "what time is it".
     """
@@ -55,7 +55,7 @@ class Conversation:
         acts: Mapping[str, str],
         adjustments: Mapping[str, Adjustment],
         settings: DialogueSettings,
-        is_question: Callable[[str], bool],
+        is_question: Callable[[str, bool], bool],
         can_answer: bool,
         now: Callable[[], datetime],
     ) -> None:
@@ -102,7 +102,7 @@ class Conversation:
         """Whether words over a reply are surely a command, an answer to us or a question, and no chatter."""
         least = self._settings.sure_word if len(heard.text.split()) == 1 else 0.0
         sure = (self._asking.is_sure(reading) and reading.confidence >= least for reading in interpretations)
-        return any(sure) or self._is_question(_freely(heard))
+        return any(sure) or self._is_question(_freely(heard), False)
 
     # ---- what was said -----------------------------------------------------------------------------
 
@@ -211,11 +211,9 @@ class Conversation:
             self._pending = self._asking.for_rest(text, addressed)
             if self._pending is not None:
                 return Response(self._pending.reply)
-        if self._is_question(question):
+        if self._is_question(question, False):
             self._pending = None
-            if self._can_answer:
-                return Response(question=question)
-            return Response(Reply(self._replies.system("no_language_model"), "failed"))
+            return self._asked_freely(question)
         if self._announced is not None:
             # Whoever speaks up now may have said no: make sure.
             command, self._announced = replace(self._announced, confirmed=True), None
@@ -231,11 +229,18 @@ class Conversation:
         ):
             self._pending = doubt
             return Response(doubt.reply)
+        if addressed and self._is_question(question, True):
+            return self._asked_freely(question)
         if addressed and self._settings.reject_aloud:
             self._misses += 1
             key = "rejected" if self._misses == 1 else "rejected_again"
             return Response(Reply(self._replies.system(key), "rejected"))
         return Response(Reply(self._replies.system("not_for_me"), "rejected"))
+
+    def _asked_freely(self, question: str) -> Response:
+        if self._can_answer:
+            return Response(question=question)
+        return Response(Reply(self._replies.system("no_language_model"), "failed"))
 
     def _ask_again(self, pending: YesNo | Choice | Missing) -> Response:
         if pending.asked >= _ASK_AGAIN:

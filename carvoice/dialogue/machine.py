@@ -65,7 +65,7 @@ class Dialogue:
         clock: seconds for time-outs; the stream clock where audio runs faster than real time.
         car_clock: monotonic seconds, the gate's clock; also for spans.
         now: wall-clock time, for "what time is it".
-        is_question: tells open questions from chatter.
+        is_question: tells open questions from chatter, given whether the talker activated us.
         car_facts: what a language model is told about the car with each question.
         start_answer: runs an answer; by default in a thread.
     """
@@ -88,7 +88,7 @@ class Dialogue:
         clock: Clock = time.monotonic,
         car_clock: Clock = time.monotonic,
         now: Callable[[], datetime] = datetime.now,
-        is_question: Callable[[str], bool] = looks_like_question,
+        is_question: Callable[[str, bool], bool] = looks_like_question,
         car_facts: Callable[[], Mapping[str, str]] = dict,
         start_answer: Callable[[AnswerRun], None] = AnswerRun.start,
     ) -> None:

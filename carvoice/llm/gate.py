@@ -4,7 +4,7 @@ The grammar has already refused the words. What is left is mostly chatter, so a 
 has to show itself by its wording. A logistic regression looks at single words, pairs, the opening, the last
 word and hand-written cues (English); English and German are in one model, for nobody says which is spoken.
 Its weights are ``question-gate.tsv``, fitted by ``training/question_gate.py``. Words are all this room sees;
-the dialogue knows better when a wake phrase came first and may then lower the threshold.
+whoever was addressed by a wake phrase or a button says so, and less is asked of the words.
 ``bench/llm_gate.py`` measures both error rates.
 """
 
@@ -84,6 +84,7 @@ _CUES = tuple(
 )
 _LONGEST_OPENING = 3  # words
 _THRESHOLD = 0.8  # fitted as if both kinds were equally frequent; chatter is at least four times as frequent
+_ADDRESSED_THRESHOLD = 0.5  # after a wake phrase or the button it is not
 
 
 def features(text: str) -> list[str]:
@@ -119,9 +120,14 @@ def question_score(text: str) -> float:
     return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, logit))))
 
 
-def looks_like_question(text: str, threshold: float = _THRESHOLD) -> bool:
-    """Whether ``text`` is an open question or a request for talk, rather than cabin chatter."""
-    return question_score(text) >= threshold
+def looks_like_question(text: str, addressed: bool = False) -> bool:
+    """Whether ``text`` is an open question or a request for talk, rather than cabin chatter.
+
+    Args:
+        text: recognized words.
+        addressed: the talker activated the assistant for it.
+    """
+    return question_score(text) >= (_ADDRESSED_THRESHOLD if addressed else _THRESHOLD)
 
 
 @lru_cache(maxsize=1)

@@ -32,6 +32,9 @@ _MAX_PASSAGE_WORDS = 120
 _HEADING_WEIGHT = 2  # a heading's words count this often
 _MIN_SPELLING = 82.0
 _MIN_SPELLING_SAME_SOUND = 60.0
+# "Why is the sky blue" has a word with the passage on washer fluid. Handing it to the model for that would
+# make the prompt four times as long, and its answer one that stands on the manual and is not kept.
+_HINT_WORDS = 2
 # "How do I ...", "my tyres", "the car": more often for the manual than "who ..." or "what is ...".
 _OWN_CAR = re.compile(r"\b(?:i|my|me|we|our|the car|this car)\b", re.IGNORECASE)
 
@@ -55,11 +58,21 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A passage with its BM25 ``score`` and ``coverage``: the share (0..1) of the question it speaks of."""
+    """A passage that speaks of what was asked.
+
+    Attributes:
+        passage: the passage.
+        score: BM25.
+        coverage: share (0..1) of the question's information that it speaks of.
+        words: how many words of the question it has.
+        is_literal: one of them as it was said, not only one spelt or sounding alike.
+    """
 
     passage: Passage
     score: float
     coverage: float
+    words: int
+    is_literal: bool
 
 
 class Manual:
@@ -102,6 +115,8 @@ class Manual:
             return []
         scores: NDArray[np.float64] = np.zeros(len(self.passages))
         covered: NDArray[np.float64] = np.zeros(len(self.passages))
+        had: NDArray[np.int_] = np.zeros(len(self.passages), int)
+        literal: NDArray[np.bool_] = np.zeros(len(self.passages), bool)
         total = 0.0
         for word in stems:
             meant = self._look_up(word)
@@ -113,9 +128,13 @@ class Manual:
                 scores += weight * np.maximum(self._bm25.get_scores([term]), 0.0)
                 best = np.maximum(best, [weight * (term in terms) for terms in self._terms])
             covered += idf * best
+            had += best > 0
+            literal |= best == 1.0
         order = np.argsort(-scores, kind="stable")[:limit]
         return [
-            Found(self.passages[i], float(scores[i]), float(covered[i] / total))
+            Found(
+                self.passages[i], float(scores[i]), float(covered[i] / total), int(had[i]), bool(literal[i])
+            )
             for i in order
             if scores[i] > 0
         ]
@@ -181,7 +200,7 @@ class ManualTier:
     def answer(self, question: str, context: AnswerContext, cancel: Cancel, draft: Draft) -> Iterator[str]:
         """Quote the best passage, or leave what was found to the next tiers as reference."""
         found = self._manual.search(question)
-        if found and found[0].coverage >= self.needed_coverage(question):
+        if found and self.is_quotable(found[0], question):
             passage = found[0].passage
             draft.source = f"{passage.heading} ({passage.path.name}:{passage.line})"
             yield f"The manual says, under {passage.heading.rsplit(' > ', 1)[-1]}: "
@@ -191,8 +210,14 @@ class ManualTier:
             draft.passages.extend(
                 f"{hit.passage.heading}: {hit.passage.text}"
                 for hit in found
-                if hit.coverage >= self._hint_coverage
+                if hit.coverage >= self._hint_coverage and hit.words >= _HINT_WORDS
             )
+
+    def is_quotable(self, found: Found, question: str) -> bool:
+        """Whether a passage is taken for the answer; one word that only sounds like it ("love", "glove") is
+        chance."""
+        is_chance = found.words < 2 and not found.is_literal
+        return found.coverage >= self.needed_coverage(question) and not is_chance
 
     def needed_coverage(self, question: str) -> float:
         """The coverage from which on a passage is quoted."""

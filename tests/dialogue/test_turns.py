@@ -136,6 +136,16 @@ def test_an_open_question_is_answered_sentence_by_sentence(scene) -> None:
     assert scene.speaker.texts[1].split() == turn.reply.text.split()
 
 
+def test_a_question_of_few_words_is_one_for_who_pressed_the_button_only(scene) -> None:
+    scene.post(Activated())
+    scene.hear("why is grass green")
+    scene.run_answer()
+    scene.wait_spoken()
+    scene.hear("why is grass green")  # in the follow-up window: perhaps to the passenger
+    assert [question for question, _ in scene.answers.asked] == ["why is grass green"]
+    assert scene.turns[-1].reply.text == ""
+
+
 def test_an_answerer_that_says_it_has_no_answer_makes_a_failed_turn(scene) -> None:
     scene.answers.sentences, scene.answers.outcome = ["I couldn't get an answer to that."], "failed"
     scene.post(Activated())

@@ -28,6 +28,12 @@ def test_questions(text: str) -> None:
     assert looks_like_question(text)
 
 
+@pytest.mark.parametrize("text", ["what is rain", "why is grass green", "what is fog"])
+def test_who_was_addressed_takes_more_for_a_question(text: str) -> None:
+    assert looks_like_question(text, addressed=True)
+    assert not looks_like_question(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
