@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from carvoice.cli.app import app, console, settings_of
+from carvoice.config.sections import LanguageConfig
 from carvoice.grammar import Grammar, load_grammar
+from carvoice.grammar.loader import grammar_files
+
+if TYPE_CHECKING:
+    from carvoice.nlu import Understander
 
 grammar_app = typer.Typer(help="Work on grammars (HassIL YAML).", no_args_is_help=True)
 app.add_typer(grammar_app, name="grammar")
@@ -29,6 +34,26 @@ def _paths(context: typer.Context, files: list[Path] | None) -> list[Path]:
 
 def _load(context: typer.Context, files: list[Path] | None) -> Grammar:
     return load_grammar(*_paths(context, files))
+
+
+def _understander(context: typer.Context, grammars: list[Path]) -> Understander:
+    """Of the configured grammar; of these files or folders, in their language, when they are others."""
+    from carvoice.assistant.ears import Ears
+    from carvoice.assistant.rooms import grammar_paths
+
+    settings = settings_of(context)
+    configured = {path.resolve() for path in grammar_paths(settings.language)}
+    others = tuple(path for path in grammars if path.resolve() not in configured)
+    if others:
+        language = LanguageConfig(shipped=False, grammars=others)
+        settings = settings.model_copy(update={"language": language})
+    return Ears(settings).understander
+
+
+def _grammars_of(tests: list[Path]) -> list[Path]:
+    """The folders of the grammars that test files belong to; a test file of no grammar has none."""
+    above = {next((up.parent for up in (path, path.parent) if up.name == "tests"), path) for path in tests}
+    return sorted(path for path in above if path.is_dir() and any(grammar_files([path])))
 
 
 @grammar_app.command()
@@ -61,19 +86,25 @@ def sample(
 
 
 @grammar_app.command()
-def explain(context: typer.Context, sentence: Annotated[str, typer.Argument(help="What was heard.")]) -> None:
+def explain(
+    context: typer.Context,
+    sentence: Annotated[str, typer.Argument(help="What was heard.")],
+    files: Files = None,
+) -> None:
     """Show how a sentence is understood: prefixes, exact and nearest readings, confidence."""
-    from carvoice.assistant.ears import Ears
     from carvoice.nlu.explain import explain as explained
 
-    typer.echo(str(explained(Ears(settings_of(context)).understander, sentence)))
+    typer.echo(str(explained(_understander(context, files or []), sentence)))
 
 
 @grammar_app.command("test")
 def try_sentences(
     context: typer.Context,
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Test files; those beside the grammar if left out.")
+        list[Path] | None,
+        typer.Argument(
+            help="Test files, or grammar folders that have some; the configured ones if left out."
+        ),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what failed.")] = False,
 ) -> None:
@@ -81,12 +112,11 @@ def try_sentences(
 
     A sentence to be rejected may be asked back: nothing is done before the driver has said yes.
     """
-    from carvoice.assistant.ears import Ears
     from carvoice.nlu.trial import load_tests, try_all
 
-    settings = settings_of(context)
     cases = load_tests(*_paths(context, files))
-    results = try_all(Ears(settings).understander, cases, settings.nlu.sure_confidence)
+    understander = _understander(context, _grammars_of(files or []))
+    results = try_all(understander, cases, settings_of(context).nlu.sure_confidence)
     if verbose:
         for result in results:
             if result.kind != "right":

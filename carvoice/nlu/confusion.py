@@ -65,14 +65,15 @@ class Confusions:
 
     @classmethod
     def of_letters(cls, alphabet: str) -> Confusions:
-        """Even costs over letters, for languages without phones."""
+        """Even costs over letters, for languages without phones: the medians of the learned English table, so
+        that a letter put for another speaks as much against a reading as a phone does."""
         count = min(len(alphabet), SYMBOLS)
-        substitute = np.full((count, count), 1.2, np.float32)
+        substitute = np.full((count, count), 2.6, np.float32)
         np.fill_diagonal(substitute, 0.0)
         vowels = [index for index, letter in enumerate(alphabet[:count]) if letter in "aeiouyäöü"]
         for first in vowels:
             for second in vowels:
                 if first != second:
-                    substitute[first, second] = 0.7
-        each = np.full(count, 0.8, np.float32)
+                    substitute[first, second] = 2.1
+        each = np.full(count, 1.6, np.float32)  # a letter too much is no sound too much
         return cls.of(tuple(alphabet[:count]), substitute, each, each)

@@ -173,3 +173,18 @@ def test_an_unreadable_grammar(carvoice, tmp_path):
     result = carvoice("--set", "language.grammars=['bad.yaml']", "say", "hello")
     assert result.code == 2
     assert "bad.yaml:4" in result.err
+
+
+def test_a_folder_of_another_language_is_understood_in_its_own(carvoice):
+    german = str(data_path("grammars", "de"))
+    result = carvoice("grammar", "explain", "mach das fenster auf", german)
+    assert "WindowOpen" in result.out
+    result = carvoice("grammar", "test", str(data_path("grammars", "de", "tests", "fahren.yaml")))
+    assert result.code == 0
+    assert "false accept" not in result.out
+
+
+def test_a_test_file_of_no_grammar_is_tried_on_the_configured_one(carvoice, tmp_path):
+    (tmp_path / "mine.yaml").write_text("tests:\n  - intent: WindowOpen\n    sentences: [open the window]\n")
+    result = carvoice("grammar", "test", str(tmp_path / "mine.yaml"))
+    assert (result.code, result.out.strip()) == (0, "1 sentences: 1 right")

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,8 @@ SENTENCES += ["abc", "dab cab"]
 GRAMMAR = "intents:\n" + "\n".join(
     f"  I{index}: {{data: [{{sentences: ['{sentence}']}}]}}" for index, sentence in enumerate(SENTENCES)
 )
-CONFUSIONS = Confusions.of_letters(ALPHABET)
+EACH = np.full(len(ALPHABET), 0.8, np.float32)
+CONFUSIONS = Confusions.of(tuple(ALPHABET), 1.2 * (1 - np.eye(len(ALPHABET), dtype=np.float32)), EACH, EACH)
 UNBOUNDED = SearchSettings(
     beam=1e6,
     word_beam=1e6,
