@@ -8,7 +8,7 @@ A grammar may say its own under ``settings:`` (``fillers``, ``small``, ``negatio
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -26,6 +26,13 @@ class Manners:
         speakers: pronouns; leaving one out is dear, for people tell each other things.
         joints: what stands between two commands.
         corrections: what comes between a false start and the right word.
+        remark_openers: how a clause begins that says why something is wanted ("it's").
+        remark_subjects: what such a clause may be about ("my").
+        states: words that say how things are ("is").
+        feelings: words that do so alone, at the end ("hurts").
+        unfinished: words that cannot end a clause.
+        ongoing: endings of words that take an object, and therefore do not end a clause either.
+        pleas: requests to do something about what was said ("clear it").
     """
 
     fillers: frozenset[str] = frozenset()
@@ -37,6 +44,13 @@ class Manners:
     speakers: frozenset[str] = frozenset()
     joints: tuple[str, ...] = ()
     corrections: tuple[str, ...] = ()
+    remark_openers: tuple[str, ...] = ()
+    remark_subjects: frozenset[str] = frozenset()
+    states: frozenset[str] = frozenset()
+    feelings: frozenset[str] = frozenset()
+    unfinished: frozenset[str] = frozenset()
+    ongoing: tuple[str, ...] = ()
+    pleas: frozenset[str] = frozenset()
 
 
 def _words(text: str) -> frozenset[str]:
@@ -65,6 +79,34 @@ ENGLISH = Manners(
     joints=("and then", "and also", "and", "then", "also", "after that"),
     corrections=("no wait", "no sorry", "no i mean", "i mean", "no make that", "make that", "sorry", "no",
                  "or rather", "rather", "scratch that", "wait"),
+    remark_openers=("it's", "it is", "i'm", "i am", "we're", "we are", "there's", "there is", "that's",
+                    "i can't", "i cannot", "we can't", "i can hardly", "i can barely", "i feel", "we feel",
+                    "i don't like", "i want to", "i need to", "i need", "i want", "i've got", "let me",
+                    "let us", "let her", "let him"),
+    remark_subjects=_words(
+        "my our the this these kids everyone everybody traffic someone somebody"
+    ),
+    states=_words("is are keeps keep feels feel looks look got gets needs wants"),
+    feelings=_words(
+        "hurts hurt aches ache stinks smells raining snowing pouring freezing boiling sweating shivering "
+        "blinding burning melting itching nothing something anything sleeping shining"
+    ),
+    unfinished=_words(
+        "a an the my your his her their our some any of to at by for from with without and or but nor on in "
+        "into onto over under about than as if like is are am be been being keeps keep feels looks got gets "
+        "needs wants it's i'm we're you're that's there's i i've i'd we you he she they who whom whose which "
+        "what that how when where why so such very too want need love hate let make makes can could will "
+        "would should shall must may might can't cannot don't doesn't won't not never always often usually "
+        "sometimes only just also even still gonna going trying able ready supposed allowed afraid sure "
+        "glad happy sorry easy hard impossible possible time called named hardly barely hear see say every "
+        "all no put set turn get"
+    ),
+    ongoing=("ing",),
+    pleas=frozenset((
+        "do something", "do something about it", "do something about that", "fix it", "fix that", "fix this",
+        "clear it", "clear it up", "clear them", "heat it", "heat them", "warm it up", "warm them up",
+        "free it", "sort it out", "help", "change that",
+    )),
 )  # fmt: skip
 
 GERMAN = Manners(
@@ -82,7 +124,18 @@ GERMAN = Manners(
     speakers=_words("ich wir ihr es"),
     joints=("und dann", "und auch", "und", "dann"),
     corrections=("nein warte", "nein", "ich meine", "quatsch", "doch lieber", "lieber", "warte"),
-)
+    remark_openers=("es ist", "mir ist", "uns ist", "das ist", "hier ist es", "hier ist", "ich bin",
+                    "ich habe", "hier"),
+    remark_subjects=_words("mein meine meinem meiner unsere der die das den dem"),
+    states=_words("ist sind wird werden"),
+    feelings=_words("stinkt regnet schneit zieht schmerzt friert"),
+    unfinished=_words(
+        "der die das den dem ein eine einen mein meine ist sind bin habe und oder aber zu auf um für mit von "
+        "in im an am bei dass wenn weil ob wie wo wer was ich du wir ihr nicht nie immer oft sehr so gern "
+        "kann will soll muss darf würde möchte"
+    ),
+    pleas=frozenset(("mach was", "mach etwas", "tu was", "mach das weg", "mach sie frei", "hilf mir")),
+)  # fmt: skip
 
 _BY_LANGUAGE = {"en": ENGLISH, "de": GERMAN}
 
@@ -91,7 +144,8 @@ def manners_of(language: str, settings: Mapping[str, Any] | None = None) -> Mann
     """The manners of a language, with what the grammar's settings add."""
     base = _BY_LANGUAGE.get(language.replace("_", "-").split("-")[0].lower(), Manners())
     extra = settings or {}
-    return Manners(
+    return replace(
+        base,
         fillers=base.fillers | _lower(extra.get("fillers")),
         courtesies=base.courtesies | _lower(extra.get("courtesies")),
         small=base.small | _lower(extra.get("small")),

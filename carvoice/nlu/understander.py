@@ -22,6 +22,7 @@ from carvoice.nlu.confidence import probability
 from carvoice.nlu.exact import ExactParser, Reading
 from carvoice.nlu.manners import manners_of
 from carvoice.nlu.phonetic import SearchSettings
+from carvoice.nlu.remarks import is_plea, wishes_beside_remarks
 from carvoice.nlu.searchbuilder import SearchBuilder
 from carvoice.nlu.sound import SoundParser, is_same
 from carvoice.nlu.speller import Pronouncer
@@ -204,7 +205,30 @@ class Understander:
             found = self._command(better, known, sure * 0.97)
             if found is not None:
                 return [_unplaced(found, text)]
-        return self._compound(text, known, sure, MAX_COMMANDS)
+        several = self._compound(text, known, sure, MAX_COMMANDS)
+        if several:
+            return several
+        found = self._beside_remark(text, known, sure * 0.95)
+        return [] if found is None else [found]
+
+    def _beside_remark(self, text: str, known: Mapping[str, Any], sure: float) -> Interpretation | None:
+        """The command in a text that also says why it is wanted.
+
+        What is asked for in words goes first; the reason may add what they leave open ("my back is too hot
+        turn the seat heating off").
+        """
+        for (start, end), (remark_start, remark_end) in wishes_beside_remarks(text, self._manners):
+            reason = self.exact.parse(text[remark_start:remark_end], known)
+            wish = self.exact.parse(text[start:end], known)
+            if wish:
+                found = _moved(_interpretation(wish, text, sure), start)
+                if reason and reason[0].intent == found.intent:
+                    added = {name: Slot(slot.value) for name, slot in reason[0].slots.items()}
+                    found = replace(found, slots={**added, **found.slots})
+                return found
+            if reason and is_plea(text[start:end], self._manners):
+                return _moved(_interpretation(reason, text, sure), remark_start)
+        return None
 
     def _command(self, text: str, known: Mapping[str, Any], sure: float) -> Interpretation | None:
         """One command, word for word; a rejected one if only its number does not fit."""

@@ -140,3 +140,25 @@ def test_words_the_recognizer_doubts_are_no_command(confidence, intent):
     assert reading.intent == intent
     assert reading.confidence == pytest.approx(confidence, abs=0.01)
     assert (reading.rejected is None) == bool(intent)
+
+
+def test_a_reason_beside_a_command(understander):
+    found = understander.parse("it's stuffy open the sunroof")
+    assert meaning(found) == [("Open", {"what": "roof"})]
+    assert found[0].slots["what"].text == "sunroof"
+    assert "it's stuffy open the sunroof"[found[0].slots["what"].start :] == "sunroof"
+    assert meaning(understander.parse("open the sunroof it's stuffy")) == [("Open", {"what": "roof"})]
+    assert understander.parse("i can't open the sunroof")[0].rejected
+    assert understander.parse("i'm happy they open the sunroof")[0].rejected
+
+
+def test_a_reason_completes_what_the_command_leaves_open():
+    grammar = """
+    language: en
+    lists: {whose: {values: [{in: my, out: talker}]}}
+    intents:
+      Heat: {data: [{sentences: ["heat (the|{whose:zone}) seat", "{whose:zone} seat is icy"]}]}
+    """
+    heated = Understander(compile_grammar(parse_grammar(grammar)))
+    assert meaning(heated.parse("my seat is icy heat the seat")) == [("Heat", {"zone": "talker"})]
+    assert meaning(heated.parse("my seat is icy do something")) == [("Heat", {"zone": "talker"})]
