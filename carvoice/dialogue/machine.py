@@ -111,7 +111,7 @@ class Dialogue:
             lambda utterance_id: self._underway.emit(ev.Interrupted(utterance_id, True)),
             clock,
         )
-        self._memory = Memory(settings.undo_steps, settings.exchanges)
+        self._memory = Memory(settings.undo_steps, settings.exchanges, settings.exchange_s, clock)
         self._underway = Underway(self._speech, self._attention, self._memory, self._tell, car_clock)
         self._conversation = Conversation(
             understander,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from carvoice.llm.answer import Exchange
 from carvoice.records import Action, Interpretation, Value, Zone
+from carvoice.trace import Clock
 
 _LONGEST_TEXT = 600  # characters of a question or answer that are kept
 _GRADUAL = ("Open", "Close")  # intents with an end position that also have positions between
@@ -54,11 +55,15 @@ class Memory:
     Args:
         undo_steps: commands kept.
         exchanges: questions with answers kept.
+        exchange_s: how long each of these is; what is asked an hour later begins anew.
+        clock: seconds.
     """
 
-    def __init__(self, undo_steps: int, exchanges: int) -> None:
+    def __init__(self, undo_steps: int, exchanges: int, exchange_s: float, clock: Clock) -> None:
         self._done: deque[Done] = deque(maxlen=undo_steps)
-        self._exchanges: deque[Exchange] = deque(maxlen=exchanges)
+        self._exchanges: deque[tuple[float, Exchange]] = deque(maxlen=exchanges)
+        self._exchange_s = exchange_s
+        self._clock = clock
         self.last_said = ""
 
     def __len__(self) -> int:
@@ -71,8 +76,9 @@ class Memory:
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
-        """Earlier questions and answers, oldest first."""
-        return tuple(self._exchanges)
+        """Questions and answers of this conversation, oldest first."""
+        oldest_s = self._clock() - self._exchange_s
+        return tuple(exchange for at_s, exchange in self._exchanges if at_s >= oldest_s)
 
     def did(
         self,
@@ -90,7 +96,8 @@ class Memory:
 
     def answered(self, question: str, answer: str) -> None:
         """An open question was answered."""
-        self._exchanges.append(Exchange(question[:_LONGEST_TEXT], answer[:_LONGEST_TEXT]))
+        exchange = Exchange(question[:_LONGEST_TEXT], answer[:_LONGEST_TEXT])
+        self._exchanges.append((self._clock(), exchange))
 
     def said(self, text: str) -> None:
         """Something was said aloud; silence is not remembered."""

@@ -59,6 +59,8 @@ class DialogueSettings:
             in the follow-up window are always met with silence.
         back_channels: words that do not interrupt a reply.
         exchanges: earlier questions and answers told to a language model.
+        exchange_s: each is told for so long: later questions are about something else, their prompt is
+            shorter, and their answers stand on nothing said before, so that they may be kept.
         undo_steps: commands that can be taken back.
     """
 
@@ -87,4 +89,5 @@ class DialogueSettings:
     reject_aloud: bool = True
     back_channels: frozenset[str] = BACK_CHANNELS
     exchanges: int = 4
+    exchange_s: float = 120.0
     undo_steps: int = 8

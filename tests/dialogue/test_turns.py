@@ -168,6 +168,17 @@ def test_earlier_answers_are_told_with_the_next_question(scene) -> None:
     assert [exchange.question for exchange in context.history] == ["what does the yellow light mean"]
 
 
+def test_an_earlier_conversation_is_not_told(scene) -> None:
+    for question in ("what does the yellow light mean", "how do i check the tires"):
+        scene.post(Activated())
+        scene.hear(question)
+        scene.run_answer()
+        scene.wait_spoken()
+        scene.wait(130.0)
+    _, context = scene.answers.asked[1]
+    assert context.history == ()
+
+
 def test_without_a_language_model_that_is_said(make_scene) -> None:
     scene = make_scene(with_answers=False)
     assert "without a language model" in scene.say("what is the capital of france")
