@@ -145,7 +145,16 @@ class RemoteStream:
         self.started_s = time.monotonic()
         self._tools = tools
         self._limits = limits
-        self._reader = _Reader(client, deployment, messages, tools, limits, news)
+        request: dict[str, Any] = {
+            "model": deployment.model,
+            "messages": list(messages),
+            "max_tokens": limits.max_tokens,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if tools:
+            request["tools"] = openai_tools(tools)
+        self._reader = _Reader(client, request, news, deployment.name)
 
     @property
     def speaks(self) -> bool:
@@ -186,7 +195,7 @@ class RemoteStream:
                 except queue.Empty:
                     continue
                 if isinstance(piece, Exception):
-                    raise _classified(piece) from piece
+                    raise _classified(piece, reader.has_begun) from piece
                 if piece is None:
                     _finish(reader, self._tools, draft, self.deployment, said)
                     if reader.finish_reason == "length" and said:
@@ -228,15 +237,7 @@ def first_of(
 class _Reader:
     """Reads one response in a thread. ``pieces`` gets text, then None at a proper end or the exception."""
 
-    def __init__(
-        self,
-        client: OpenAI,
-        deployment: Deployment,
-        messages: Sequence[Message],
-        tools: Sequence[IntentTool],
-        limits: Limits,
-        news: threading.Event,
-    ) -> None:
+    def __init__(self, client: OpenAI, request: Mapping[str, Any], news: threading.Event, name: str) -> None:
         self.speaks = self.is_ready = False
         self._news = news
         self.pieces: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
@@ -245,16 +246,12 @@ class _Reader:
         self.finish_reason = ""
         self._response: Any = None
         self._abandoned = threading.Event()
-        request: dict[str, Any] = {
-            "model": deployment.model,
-            "messages": list(messages),
-            "max_tokens": limits.max_tokens,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        if tools:
-            request["tools"] = openai_tools(tools)
-        threading.Thread(target=self._read, args=(client, request), name=deployment.name, daemon=True).start()
+        threading.Thread(target=self._read, args=(client, request), name=name, daemon=True).start()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the server answered at all."""
+        return self._response is not None
 
     def abandon(self) -> None:
         """Nobody listens any more: make the thread end and the server stop."""
@@ -269,13 +266,18 @@ class _Reader:
         try:
             stream = client.chat.completions.create(**request)
             self._response = stream.response
+            kind = stream.response.headers.get("content-type", "")
+            if kind.startswith("text/html"):
+                raise ConnectionError(
+                    "a web page came: a captive portal, or a base_url that is no OpenAI API"
+                )
             for chunk in stream:
                 if self._abandoned.is_set():
                     stream.close()
                     return
                 self._take(chunk)
             if not self.finish_reason:
-                raise ConnectionError("the stream ended without a finish_reason: it was cut")
+                raise ConnectionError("the answer was cut: it ended without a finish_reason")
             self._response = None  # ended well: the connection goes back to the pool
             self._put(None)
         except Exception as error:  # whatever a broken server makes the client raise is that server's failure
@@ -338,8 +340,8 @@ def _too_slow(said: bool, elapsed_s: float, limits: Limits) -> str:
     return f"silent for {limits.stall_s:g} s" if said else f"no token within {limits.first_token_s:.3g} s"
 
 
-def _classified(error: Exception) -> RemoteError:
-    """Say in our words what the client raised."""
+def _classified(error: Exception, has_begun: bool) -> RemoteError:
+    """Say in our words what the client raised, before or after the response had begun."""
     import openai
 
     if isinstance(error, openai.APIStatusError):
@@ -353,8 +355,11 @@ def _classified(error: Exception) -> RemoteError:
     if isinstance(error, openai.APITimeoutError):
         return RemoteError("no token within the time limit")
     if isinstance(error, openai.APIConnectionError):
-        return RemoteError(f"no connection: {error.__cause__ or error}")
-    return RemoteError(f"{type(error).__name__}: {error}")
+        what = "the answer was cut" if has_begun else "no connection"
+        return RemoteError(f"{what}: {error.__cause__ or error}")
+    if isinstance(error, ConnectionError):
+        return RemoteError(str(error))
+    return RemoteError(f"what it sent is no chat completion: {type(error).__name__}: {error}")
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

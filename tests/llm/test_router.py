@@ -106,9 +106,9 @@ BAD: dict[str, tuple[Behaviour, str]] = {
     "429": (status(429, retry_after="7"), "429"),
     "wrong key": (status(401), "check api_key"),
     "bad request": (status(400), "status 400"),
-    "cut at once": (cut_after(), "connection"),
-    "captive portal": (captive_portal, "cut"),
-    "broken JSON": (raw_stream("data: {nonsense\n\n"), "JSON"),
+    "cut at once": (cut_after(), "the answer was cut"),
+    "captive portal": (captive_portal, "captive portal"),
+    "broken JSON": (raw_stream("data: {nonsense\n\n"), "no chat completion: JSON"),
     "JSON of another kind": (raw_stream('data: {"choices": "yes"}\n\ndata: [DONE]\n\n'), ""),
     "an error in the stream": (
         raw_stream('data: {"error": {"message": "out of memory"}}\n\n'),
