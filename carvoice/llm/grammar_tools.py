@@ -38,7 +38,7 @@ def _tool(grammar: Grammar, intent: str) -> IntentTool:
                 _merge(properties, slot, schema)
             filled = _always_filled(grammar, block, sentence.node) | set(block.slots)
             always = filled if always is None else always & filled
-            example = example or _words(sentence.node)
+            example = example or _words(grammar, block, sentence.node)
     name = "".join(" " + c.lower() if c.isupper() else c for c in intent).strip()
     return IntentTool(
         name=intent,
@@ -129,14 +129,25 @@ def _merge(properties: dict[str, dict[str, Any]], slot: str, schema: Mapping[str
             known.pop(bound, None)
 
 
-def _words(node: Node) -> str:
-    """A sentence that the template allows: the first of all alternatives, options left out."""
+def _words(grammar: Grammar, block: Block, node: Node, inside: frozenset[str] = frozenset()) -> str:
+    """A sentence that the template allows: the first of all alternatives, options left out.
+
+    Args:
+        grammar: with the rules.
+        block: the template's, for its own rules.
+        node: a part of the template.
+        inside: rules that this part stands in; one that holds itself stays a name.
+    """
     if isinstance(node, Text):
         return node.text
     if isinstance(node, ListReference):
         return f"<{node.slot or node.name}>"
     if isinstance(node, RuleReference):
-        return f"<{node.name}>"
+        rule = grammar.rule_named(block, node.name)
+        if rule is None or node.name in inside:
+            return f"<{node.name}>"
+        return _words(grammar, block, rule.node, inside | {node.name})
     if isinstance(node, Alternative):
-        return "" if node.is_optional else _words(node.items[0])
-    return re.sub(r" +", " ", "".join(_words(item) for item in node.items)).strip()
+        return "" if node.is_optional else _words(grammar, block, node.items[0], inside)
+    parts = "".join(_words(grammar, block, item, inside) for item in node.items)
+    return re.sub(r" +", " ", parts).strip()

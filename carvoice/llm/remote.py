@@ -316,15 +316,17 @@ class _Reader:
 def _finish(
     reader: _Reader, tools: Sequence[IntentTool], draft: Draft, deployment: Deployment, said: bool
 ) -> None:
-    proposed = 0
+    proposed, refused = 0, "the answer was empty"
     for name, arguments in reader.calls.values():
         try:
             draft.proposals.append(proposal(name, arguments, tools))
             proposed += 1
         except AnswerError as error:
-            draft.fallbacks.append(f"remote/{deployment.name}: {error}")
+            refused = str(error)
+            if said or proposed:
+                draft.fallbacks.append(f"remote/{deployment.name}: {refused}")
     if not said and not proposed:
-        raise RemoteError("the answer was empty")
+        raise RemoteError(refused)
     if reader.usage is not None:
         prompt_tokens, tokens = reader.usage.prompt_tokens or 0, reader.usage.completion_tokens or 0
         draft.prompt_tokens += prompt_tokens

@@ -366,6 +366,7 @@ def test_a_call_that_was_not_offered_is_a_failure(serve, name: str, arguments: s
     _, record, stream = ask(tier, AnswerContext(tools=(TOOL,)))
     assert stream.proposals == ()
     assert record.outcome == "failed"
+    assert name in record.fallbacks[0]  # says which, not that the answer was empty
 
 
 def test_cancel_ends_a_hanging_stream_at_once_and_the_server_notices(serve) -> None:

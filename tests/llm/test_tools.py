@@ -67,6 +67,8 @@ def test_the_shipped_grammar_becomes_tools() -> None:
     grammar = load_grammar(data_path("grammars", "en"))
     shipped = tools_from_grammar(grammar)
     assert [tool.name for tool in shipped] == list(grammar.intents)
+    described = {tool.name: tool.description for tool in shipped}
+    assert described["WindowOpen"] == "Window open, as in 'open window'."  # by its rules' words
     assert len(tools_from_grammar(grammar, {grammar.intents[0]})) == 1
     assert json.loads(json.dumps(openai_tools(shipped)))[0]["function"]["name"] == grammar.intents[0]
 
