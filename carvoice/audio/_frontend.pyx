@@ -53,7 +53,7 @@ cdef extern from "cv_frontend.h" nogil:
     float cv_frontend_drift_ppm(const cv_frontend *frontend)
 
 
-class FrontEndOutput:
+cdef class FrontEndOutput:
     """What the front end made of the frames that one call completed.
 
     Attributes:
@@ -66,19 +66,20 @@ class FrontEndOutput:
         zone: int8 (frames,): index of the talker's zone in ``carvoice.audio.ZONES``, -1 unknown.
     """
 
-    __slots__ = ("asr", "erle_db", "far_active", "level_db", "speech", "vad", "zone")
+    cdef readonly cnp.ndarray asr, vad, speech, level_db, erle_db, far_active, zone
 
-    def __init__(self, frames):
-        self.asr = np.empty(frames * FRAME, np.float32)
-        self.vad = np.empty(frames * FRAME, np.float32)
-        self.speech = np.empty(frames, np.float32)
-        self.level_db = np.empty(frames, np.float32)
-        self.erle_db = np.empty(frames, np.float32)
-        self.far_active = np.empty(frames, np.bool_)
-        self.zone = np.empty(frames, np.int8)
+    def __cinit__(self, cnp.npy_intp frames):
+        cdef cnp.npy_intp count = frames * FRAME
+        self.asr = cnp.PyArray_EMPTY(1, &count, cnp.NPY_FLOAT32, 0)
+        self.vad = cnp.PyArray_EMPTY(1, &count, cnp.NPY_FLOAT32, 0)
+        self.speech = cnp.PyArray_EMPTY(1, &frames, cnp.NPY_FLOAT32, 0)
+        self.level_db = cnp.PyArray_EMPTY(1, &frames, cnp.NPY_FLOAT32, 0)
+        self.erle_db = cnp.PyArray_EMPTY(1, &frames, cnp.NPY_FLOAT32, 0)
+        self.far_active = cnp.PyArray_EMPTY(1, &frames, cnp.NPY_BOOL, 0)
+        self.zone = cnp.PyArray_EMPTY(1, &frames, cnp.NPY_INT8, 0)
 
     def __len__(self):
-        return len(self.speech)
+        return cnp.PyArray_DIM(self.speech, 0)
 
 
 cdef class FrontEnd:
@@ -182,22 +183,27 @@ cdef class FrontEnd:
         self._take_in(near, far, features)
         return features
 
-    def _take_in(self, near, far, features):
+    cdef FrontEndOutput _take_in(self, near, far, cnp.ndarray features):
         cdef cnp.ndarray a = samples(near, self._config.mics, "near")
         cdef cnp.ndarray b = None if far is None else samples(far, self._config.far_channels, "far")
-        cdef cnp.npy_intp n = cnp.PyArray_DIM(a, 1)
-        if far is not None and cnp.PyArray_DIM(b, 1) != n:
-            raise AudioFormatError(f"near has {n} samples, far {b.shape[1]}: give the same stretch of both")
-        out = FrontEndOutput((self._pending + n) // FRAME)
+        cdef cnp.npy_intp n = length(a)
+        if b is not None and length(b) != n:
+            raise AudioFormatError(f"near has {n} samples, far {length(b)}: give the same stretch of both")
+        cdef FrontEndOutput out = FrontEndOutput((self._pending + n) // FRAME)
         if n > 0:
             self._run(a, b, n, out, features)
         return out
 
-    cdef int _run(self, cnp.ndarray a, cnp.ndarray b, cnp.npy_intp n, out, cnp.ndarray features) except -1:
-        cdef float[::1] asr = out.asr, vad = out.vad
-        cdef float[::1] speech = out.speech, level = out.level_db, erle = out.erle_db
-        cdef cnp.uint8_t[::1] active = out.far_active.view(np.uint8)
-        cdef signed char[::1] zone = out.zone
+    # Plain pointers: a frame comes every 10 ms to cold caches, where each line of code is a trip to memory.
+    cdef int _run(self, cnp.ndarray a, cnp.ndarray b, cnp.npy_intp n, FrontEndOutput out,
+                  cnp.ndarray features) except -1:
+        cdef float *asr = <float *>cnp.PyArray_DATA(out.asr)
+        cdef float *vad = <float *>cnp.PyArray_DATA(out.vad)
+        cdef float *speech = <float *>cnp.PyArray_DATA(out.speech)
+        cdef float *level = <float *>cnp.PyArray_DATA(out.level_db)
+        cdef float *erle = <float *>cnp.PyArray_DATA(out.erle_db)
+        cdef cnp.uint8_t *active = <cnp.uint8_t *>cnp.PyArray_DATA(out.far_active)
+        cdef signed char *zone = <signed char *>cnp.PyArray_DATA(out.zone)
         cdef const float *near = <const float *>cnp.PyArray_DATA(a)
         cdef float *far = NULL if b is None else <float *>cnp.PyArray_DATA(b)
         cdef float *voice = NULL if features is None else <float *>cnp.PyArray_DATA(features)
@@ -272,19 +278,23 @@ cdef class FrontEnd:
         return cv_frontend_size(&self._config)
 
 
+cdef cnp.npy_intp length(cnp.ndarray block):
+    """Samples per channel of (n,) or (channels, n)."""
+    return cnp.PyArray_DIM(block, cnp.PyArray_NDIM(block) - 1)
+
+
 cdef cnp.ndarray samples(block, int channels, str name):
-    """Bring a block to float32 (channels, n), C-contiguous."""
-    array = np.asarray(block)
-    if array.dtype == np.int16:
-        array = array.astype(np.float32) * np.float32(1 / 32768)
-    elif array.dtype != np.float32:
-        if not np.issubdtype(array.dtype, np.floating):
-            raise AudioFormatError(f"{name}: samples are {array.dtype}; give float32 in ±1 or int16")
-        array = array.astype(np.float32)
-    if array.ndim == 1:
-        array = array[np.newaxis]
-    if array.ndim != 2 or array.shape[0] != channels:
+    """Bring a block to float32, C-contiguous, (channels, n), or (n,) if there is one channel."""
+    cdef cnp.ndarray array = block if cnp.PyArray_Check(block) else np.asarray(block)
+    cdef int kind = cnp.PyArray_TYPE(array), dimensions = cnp.PyArray_NDIM(array)
+    if not (dimensions == 1 and channels == 1 or dimensions == 2 and cnp.PyArray_DIM(array, 0) == channels):
         raise AudioFormatError(
             f"{name}: shape {np.shape(block)}; give (n,) or ({channels}, n): {channels} channel(s) were set"
         )
-    return np.ascontiguousarray(array)
+    if kind == cnp.NPY_INT16:
+        return np.ascontiguousarray(array, np.float32) * np.float32(1 / 32768)
+    if kind != cnp.NPY_FLOAT32 and not np.issubdtype(array.dtype, np.floating):
+        raise AudioFormatError(f"{name}: samples are {array.dtype}; give float32 in ±1 or int16")
+    if kind == cnp.NPY_FLOAT32 and cnp.PyArray_IS_C_CONTIGUOUS(array) and cnp.PyArray_ISALIGNED(array):
+        return array
+    return np.require(array, np.float32, ("C", "A"))
