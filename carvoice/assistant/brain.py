@@ -100,7 +100,11 @@ def build_judge(config: LlmConfig, name: str = "") -> Answerer | None:
         model = _gguf(name, "log.quality_model")
         return build_tiers(AnswerSettings(cache=False, model=model, threads=config.threads))
     remotes = named or _talking(config)
-    return build_tiers(AnswerSettings(cache=False, remotes=remotes)) if remotes else None
+    if not remotes:
+        return None
+    # Those that answer stand in for each other here too; one that was named judges alone.
+    fallbacks = {} if named else config.fallbacks
+    return build_tiers(AnswerSettings(cache=False, remotes=remotes, fallbacks=fallbacks))
 
 
 def told_of(state: CarState, car: Car) -> dict[str, str]:

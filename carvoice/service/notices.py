@@ -38,7 +38,10 @@ class Notices:
         """
         node = assistant.vehicle.car.nodes.get(self._path)
         if self._path and (node is None or node.write is None):
-            raise ConfigError(f"log.alert_path = '{self._path}': nothing that can be set in this car")
+            raise ConfigError(
+                f"log.alert_path = '{self._path}': nothing that can be set in this car; give a path "
+                "that its car file writes, and allow it to the source 'service' in its rules"
+            )
         self._assistant = assistant
 
     def tell(self, alert: Alert) -> None:

@@ -53,8 +53,11 @@ def test_a_remote_may_embed_only(models: Path) -> None:
 def test_the_judge_is_who_is_named(models: Path) -> None:
     talker = RemoteConfig(name="talker", base_url="http://127.0.0.1:9/v1", model="m")
     strict = RemoteConfig(name="strict", base_url="http://127.0.0.1:9/v1", model="s", group="judges")
-    config = LlmConfig(remotes=(talker, strict))
-    for name, asked in (("", ["remote/talker", "remote"]), ("strict", ["remote/strict", "remote"])):
+    config = LlmConfig(remotes=(talker, strict), fallbacks={"remotes": ("judges",)})
+    for name, asked in (
+        ("", ["remote/talker", "remote/strict", "remote"]),
+        ("strict", ["remote/strict", "remote"]),
+    ):
         judge = build_judge(config, name)
         assert judge is not None
         stream = judge.answer("how good was it", AnswerContext(), Event())
