@@ -20,7 +20,7 @@ app.add_typer(models_app, name="models")
 _USE = {
     "gguf": "--set llm.model={name}",
     "embedding": "--set llm.embedding_model={name}",
-    "asr": "--set asr.model={folder}",
+    "asr": "--set asr.open_model={name}",
     "tts": "--set tts.voice={folder}",
 }
 

@@ -48,6 +48,8 @@ def fetch(url: str, part: Path, progress: Progress | None) -> Fetched:
             stated = response.headers.get("X-Linked-Etag") or redirects.stated
             if rest and part.stat().st_size < have + rest:
                 raise ModelError(f"{url}: the connection broke off; run it again to go on from there")
+    except ModelError:  # is an OSError too
+        raise
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing is left to fetch
             return Fetched(sha256_of(part), "")

@@ -113,9 +113,7 @@ class ModelStore:
             raise ModelError(f"{plain!r} is no name for a model; use letters, digits, '-', '_' and '.'")
         kind = kind or (offer.kind if offer else "gguf" if source.suffix == ".gguf" else "")
         if not kind:
-            raise ModelError(
-                f"{source}: not in the registry; say what kind of model it is (asr, tts, vad, ...)"
-            )
+            raise ModelError(f"{source}: not in the registry; say with --kind what it is: asr, tts, vad, ...")
         self.folder.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             files = [(p, str(p.relative_to(source))) for p in sorted(source.rglob("*")) if p.is_file()]
@@ -156,7 +154,7 @@ class ModelStore:
         model = self.find(name)
         if model is None:
             here = ", ".join(m.name for m in self.installed()) or "nothing"
-            raise ModelError(f"model {name!r} is not installed in {self.folder}; there is {here}")
+            raise ModelError(f"model {name!r} is not installed in {self.folder}; installed: {here}")
         return model
 
     def _check_space(self, offer: Offer, part: Path) -> None:
