@@ -208,7 +208,7 @@ class TurnLog(TurnHistory):
                 _log.warning("turns are logged again; %d are missing", self.lost)
 
     def _connect(self) -> sqlite3.Connection:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds what was said
         db = sqlite3.connect(self.database, timeout=5.0, check_same_thread=False)
         try:
             db.executescript("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")

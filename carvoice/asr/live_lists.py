@@ -91,6 +91,8 @@ class LiveLists:
                 self._recognizer.replace_grammar(self._acceptor(automaton, replaced), meaning)
             except CarvoiceError as error:
                 _LOG.warning("new lists are not recognized, the old ones still are: %s", error)
+            except Exception:  # a fault of ours; the next lists must find a thread that builds them
+                _LOG.exception("new lists are not recognized, the old ones still are")
 
     def _acceptor(self, automaton: Automaton, replaced: frozenset[str]) -> WordAcceptor:
         """The sentences, with the replaced lists put in where the grammar has one arc each."""

@@ -97,9 +97,10 @@ def test_lists_replaced_during_a_build_are_built_together(ear, automaton, monkey
     assert {"anna", "michael"} <= set(words_of(ear))
 
 
-def test_what_cannot_be_built_leaves_the_old_in_use(ear, automaton, say, monkeypatch, caplog):
+@pytest.mark.parametrize("fault", [GrammarError("too large"), MemoryError("too large")])
+def test_what_cannot_be_built_leaves_the_old_in_use(ear, automaton, say, monkeypatch, caplog, fault):
     def broken(acceptor, meaning=None):
-        raise GrammarError("too large")
+        raise fault
 
     monkeypatch.setattr(ear, "replace_grammar", broken)
     lists = LiveLists(ear, automaton)
