@@ -24,6 +24,7 @@ from carvoice.dialogue.commands import Commander
 from carvoice.dialogue.conversation import Conversation
 from carvoice.dialogue.deadlines import Deadlines
 from carvoice.dialogue.events import Event, Heard, Input, State
+from carvoice.dialogue.floor import Floor
 from carvoice.dialogue.memory import Memory
 from carvoice.dialogue.openquestion import OpenQuestion
 from carvoice.dialogue.protocols import Actuator, CarState, Gate, Planner, Speaker, Understander
@@ -137,6 +138,7 @@ class Dialogue:
             replies,
             car_facts,
         )
+        self._floor = Floor(self._attention, self._speech, settings, self._underway.emit)
         self._notices: deque[ev.Notice] = deque(maxlen=_NOTICES)
 
     # ---- driving it --------------------------------------------------------------------------------
@@ -193,15 +195,16 @@ class Dialogue:
     def _handle(self, item: Input) -> None:
         match item:
             case Heard():
-                self._heard(item)
+                if self._floor.takes(item):
+                    self._final(item)
             case ev.Activated():
                 self._activate(item.zone)
             case ev.SpeechSuspected():
-                self._speech_suspected()
+                self._floor.speech_suspected()
             case ev.SpeechBegan():
-                self._speech_began()
+                self._floor.speech_began()
             case ev.SpeechEnded():
-                self._speech_ended()
+                self._floor.speech_ended()
             case ev.PlaybackBegan():
                 self._underway.playback_began(item.utterance_id)
             case ev.PlaybackEnded():
@@ -242,7 +245,7 @@ class Dialogue:
                 self._speech.given_up()
                 self._spoken()
 
-    # ---- 1. somebody speaks ------------------------------------------------------------------------
+    # ---- 1. the floor is given to somebody ---------------------------------------------------------
 
     def _activate(self, zone: Zone) -> None:
         """Wake phrase or button: whatever we say or think of saying stops, and we listen."""
@@ -250,51 +253,6 @@ class Dialogue:
             self._interrupt()
         self._attention.zone = zone
         self._attention.listen(self.settings.listen_s, addressed=True)
-
-    def _speech_suspected(self) -> None:
-        if self.state is State.SPEAKING:
-            self._speech.duck()
-
-    def _speech_began(self) -> None:
-        attention = self._attention
-        if self.state is State.IDLE and self.settings.open_microphone:
-            attention.listen(self.settings.listen_s, addressed=False)
-        if self.state is State.LISTENING:
-            attention.speech_began()
-        elif self.state is State.SPEAKING:
-            self._speech.hold()
-
-    def _speech_ended(self) -> None:
-        if self.state is State.LISTENING:
-            self._attention.speech_ended(self.settings.listen_s)
-        else:
-            self._speech.wait_for_words()
-
-    def _heard(self, heard: Heard) -> None:
-        is_closed = self.state is State.IDLE and not self.settings.open_microphone
-        if is_closed or self._attention.is_other_talker(heard.zone):
-            return
-        text, is_final = heard.hypothesis.text or heard.hypothesis.open_text, heard.hypothesis.is_final
-        if not is_final:
-            self._underway.emit(ev.Partial(heard.hypothesis))
-        if self.state is State.SPEAKING and not self._is_interruption(text):
-            if is_final:
-                self._speech.go_on()
-        elif not text:
-            if is_final:
-                self._speech_ended()
-        elif is_final:
-            self._final(heard)
-        elif self.state is State.SPEAKING:
-            self._speech.hold(len(text.split()))
-        elif self.state is State.IDLE:
-            self._attention.listen(self.settings.listen_s, addressed=False)
-            self._attention.speech_began()
-
-    def _is_interruption(self, text: str) -> bool:
-        """Words that are neither a listener's noise nor our own reply leaking into the microphone."""
-        words = text.lower().strip()
-        return bool(words) and words not in self.settings.back_channels and not self._speech.is_echo(words)
 
     # ---- 2. what they mean, and what is to be done -------------------------------------------------
 
@@ -312,15 +270,14 @@ class Dialogue:
         self._underway.begin(turn)
         self._underway.emit(ev.Understood(turn.interpretations))
         attention = self._attention
-        self._carry_on(
-            self._conversation.respond(
-                heard.hypothesis,
-                turn.interpretations,
-                attention.zone,
-                turn.trace,
-                addressed=attention.is_addressed,
-            )
+        response = self._conversation.respond(
+            heard.hypothesis,
+            turn.interpretations,
+            attention.zone,
+            turn.trace,
+            addressed=attention.is_addressed,
         )
+        self._carry_on(response)
 
     # ---- 3. the reply ------------------------------------------------------------------------------
 
