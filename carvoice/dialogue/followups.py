@@ -69,7 +69,10 @@ class FollowUps:
         if act == "other_value":
             return reference.with_value(base, values["value"]) if "value" in values else None
         if act == "other_state":
-            return reference.with_state(base, values["state"]) if "state" in values else None
+            meant = reference.with_state(base, values["state"]) if "state" in values else None
+            if meant is None or "zone" not in values:
+                return meant
+            return self._elsewhere(meant, values["zone"], zone)  # "close them all"
         return self._elsewhere(base, values.get("zone", "other"), zone)
 
     def _stepwise(self, act: str, base: Interpretation, size: Value | None) -> Interpretation | None:
