@@ -37,14 +37,15 @@ void cv_align_carve(cv_align *align, cv_arena *arena, const cv_align_config *con
     align->aligned = cv_take_floats(arena, config->channels * CV_FFT_SIZE);
 }
 
-/* Kaiser-windowed sinc, cut at 0.97 of half the rate, unit gain at DC. */
+/* Blackman-windowed sinc, unit gain at DC. With half as many taps the band above 6 kHz was cancelled badly, and
+ * set the limit under drift: 44 dB of echo taken away where this reaches 53. */
 static void design_sinc(float (*sinc)[CV_SINC_TAPS]) {
-    const double pi = 3.14159265358979323846, cutoff = 0.97;
+    const double pi = 3.14159265358979323846;
     for (int phase = 0; phase <= CV_SINC_PHASES; phase++) {
         double sum = 0.0, taps[CV_SINC_TAPS];
         for (int i = 0; i < CV_SINC_TAPS; i++) {
             double t = i - (CV_SINC_TAPS / 2 - 1) - (double)phase / CV_SINC_PHASES;
-            double u = t / (CV_SINC_TAPS / 2.0), x = pi * cutoff * t;
+            double u = t / (CV_SINC_TAPS / 2.0), x = pi * t;
             double window = fabs(u) < 1.0 ? 0.42 + 0.5 * cos(pi * u) + 0.08 * cos(2.0 * pi * u) : 0.0;
             taps[i] = window * (fabs(t) < 1e-9 ? 1.0 : sin(x) / x);
             sum += taps[i];
@@ -225,6 +226,10 @@ int cv_align_correct(cv_align *align, float drift) {
     if (fabs(after) > DRIFT_MOST || (align->drift == 0.0 && size < DRIFT_FIRST)) return 0;
     align->drift = fabs(after) < DRIFT_LEAST ? 0.0 : after;
     return make_room(align);
+}
+
+int cv_align_interpolates(const cv_align *align) {
+    return align->drift != 0.0;
 }
 
 int cv_align_active(const cv_align *align) {

@@ -13,7 +13,11 @@
 #include "cv_kalman.h"
 #include "cv_overdrive.h"
 
-enum { CV_SINC_TAPS = 24, CV_SINC_PHASES = 64, CV_MAX_FAR_CHANNELS = 2, CV_MAX_INPUTS = 3 };
+enum { CV_SINC_TAPS = 48, CV_SINC_PHASES = 64, CV_MAX_FAR_CHANNELS = 2, CV_MAX_INPUTS = 3 };
+
+/* Bins from here on, 7.5 kHz, lie in the interpolator's transition: while it is at work, the far end there is
+ * not to be trusted. */
+enum { CV_REACHED_BINS = 150 };
 
 typedef struct {
     size_t channels, partitions;
@@ -52,6 +56,8 @@ void cv_align_reset(cv_align *align);
 int cv_align_process(cv_align *align, const float *far, const float *near);
 /* Correct the clock drift by what is still seen of it (see cv_drift.h). Returns a move, as above. */
 int cv_align_correct(cv_align *align, float drift);
+/* Whether the far end is being read between samples, and known below CV_REACHED_BINS only. */
+int cv_align_interpolates(const cv_align *align);
 /* Whether any far-end sound is within reach of the filters. */
 int cv_align_active(const cv_align *align);
 

@@ -209,6 +209,14 @@ static void synthesize(cv_frontend *f, const float *re, const float *im, const f
     }
 }
 
+/* No more gain beyond the bins that the canceller knows than in the last ones that it does. */
+static void bound_unreached(float *gain) {
+    enum { JUST_BELOW = 8 };
+    float most = 0.0f;
+    for (int k = CV_REACHED_BINS - JUST_BELOW; k < CV_REACHED_BINS; k++) most += gain[k] / JUST_BELOW;
+    for (int k = CV_REACHED_BINS; k < CV_BINS; k++) gain[k] = gain[k] < most ? gain[k] : most;
+}
+
 /* Gains of both outputs from the spectra of the canceller's output and echo estimate. */
 static void suppress(cv_frontend *f, const float *power, const float *echo_power, int far_active,
                      float *asr_gain, float *vad_gain) {
@@ -235,6 +243,10 @@ static void suppress(cv_frontend *f, const float *power, const float *echo_power
         floor[k] = (c->echo_floor * echo + c->noise_floor * noise) / (interference[k] + 1e-12f);
     }
     cv_suppress_process(&f->full_gain, power, interference, floor);
+    if (far_active && cv_align_interpolates(&f->align)) {
+        bound_unreached(f->echo_gain.gain);
+        bound_unreached(f->full_gain.gain);
+    }
     for (int k = 0; k < CV_BINS; k++) {
         float echo = f->echo_gain.gain[k], full = f->full_gain.gain[k];
         float light = 1.0f - c->asr_echo_share * (1.0f - echo);
