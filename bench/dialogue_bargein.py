@@ -12,7 +12,7 @@ into the microphone through a room response. Time is the stream's, so results do
   whether the command was understood. The recordings were made in moving cars and hold noise before the
   first word: speech begins where 30 ms are 10 dB above that noise.
 
-Run: ``python bench/dialogue_bargein.py [--minutes 3] [--repeat 2]``; it needs the embedded speech model.
+Run: ``python bench/dialogue_bargein.py [--minutes 6] [--repeat 2]``; it needs the embedded speech model.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def back_channels(seconds: float, seed: int) -> np.ndarray:
 
 FALSE_ONES = """Softening is by 20 dB: for 0.2 s, or, after a pause for nothing, for as long as somebody
 seems to speak, at most 1.2 s and four times a minute. A pause for nothing is remembered for a minute, each
-further one twice as long, unless somebody is understood in between; so longer drives have fewer an hour.
+further one twice as long, up to eight minutes, unless somebody is understood in between: in noise that never
+ends the pauses come after 0, 1, 3, 7, 15, 23, ... minutes, at most ten in an hour. The first one cannot be
+spared: a voice is silenced for within 100 ms, and by then an "uh-huh" sounds like the beginning of an order.
 Coughs and words are synthetic, 12 a minute."""
 
 
@@ -259,7 +261,7 @@ def barge_in(ears: Ears, clips: list[dict], noise: np.ndarray | None, repeat: in
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Talk over replies in a virtual cabin.")
-    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--repeat", type=int, default=1)
     options = parser.parse_args()
     ears = Ears(Config())

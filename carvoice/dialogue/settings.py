@@ -42,8 +42,8 @@ class DialogueSettings:
         longest_hold_s: a reply is held no longer than this for speech of which nothing comes.
         words_after_false: a reply held for nothing before is held only for so many words.
         false_interruptions: after so many only an understood sentence stops a reply.
-        forgive_s: all this is forgotten after so long, doubled by each further one, or when somebody really
-            interrupts: rain outlasts a reply.
+        forgive_s: all this is forgotten after so long, doubled by each further one, forgotten ones too, or
+            when somebody really interrupts: rain outlasts a reply.
         sure_word: a single word spoken over a reply is a command from this probability on: a cough sounds
             more like a word than like a sentence.
         cancel_window_s: between announcing and doing what is hard to undo; 0 does it at once.

@@ -57,6 +57,7 @@ class Speech:
         self.utterance_id = 0
         self.is_held = False
         self._false_holds = 0
+        self._in_a_row = 0  # of them, forgiven ones too, since somebody really spoke
         self._forgiven_s = 0.0  # when they are
         self._false_ducks: deque[float] = deque()  # when they were
         self._is_ducked = False
@@ -103,7 +104,7 @@ class Speech:
 
     def interrupted(self) -> None:
         """Somebody really spoke: they are to be heard at once the next time too."""
-        self._false_holds = 0
+        self._false_holds = self._in_a_row = 0
         self._false_ducks.clear()
 
     def stop(self) -> None:
@@ -202,9 +203,12 @@ class Speech:
 
     def _remember(self) -> None:
         """A hold was for nothing: the more there were, the longer it is kept in mind."""
+        now_s, forgive_s = self._clock(), self._settings.forgive_s
         self._false_holds = self._remembered() + 1
-        factor = min(2 ** (self._false_holds - 1), _LONGEST_MEMORY)
-        self._forgiven_s = self._clock() + factor * self._settings.forgive_s
+        if now_s > self._forgiven_s + _LONGEST_MEMORY * forgive_s:
+            self._in_a_row = 0  # that was another road
+        self._in_a_row += 1
+        self._forgiven_s = now_s + min(2 ** (self._in_a_row - 1), _LONGEST_MEMORY) * forgive_s
 
     def _remembered(self) -> int:
         if self._clock() > self._forgiven_s:

@@ -1,5 +1,7 @@
 """Talking over the reply."""
 
+from itertools import pairwise
+
 import pytest
 
 from carvoice.dialogue import Activated, Interrupted, PlaybackEnded, SpeechBegan, SpeechEnded, State
@@ -144,6 +146,24 @@ def test_after_a_false_one_a_cough_only_softens_the_reply(scene) -> None:
     scene.post(SpeechEnded())
     scene.wait(0.3)
     assert scene.speaker.log == ["pause", "resume", "duck", "unduck"]
+
+
+def test_a_noise_that_never_ends_pauses_ever_fewer_replies(scene) -> None:
+    paused_at, begin_s = [], scene.world.now_s
+    for minute in range(60):  # of a passenger who nods to every reply
+        scene.wait(begin_s + 60.0 * minute - scene.world.now_s)
+        before = scene.speaker.log.count("pause")
+        start_reply(scene)
+        scene.post(SpeechBegan())
+        scene.hear("uh-huh")
+        scene.wait_spoken()
+        if scene.speaker.log.count("pause") > before:
+            paused_at.append(minute)
+    gaps = [later - earlier for earlier, later in pairwise(paused_at)]
+    assert paused_at[0] == 0
+    assert gaps[:3] == sorted(gaps[:3])
+    assert min(gaps[3:]) >= 8
+    assert len(paused_at) <= 10
 
 
 def test_the_more_false_ones_the_longer_they_are_remembered(scene) -> None:
