@@ -84,6 +84,19 @@ class Api:
                 for any page the driver opens could send them.
         """
 
+        routes = [
+            web.get("/health", self._get_health),
+            web.get("/metrics", self._get_metrics),
+            web.get("/events", self._get_events),
+            web.post("/say", self._post_say),
+            web.post("/speak", self._post_request("speak")),
+            web.post("/talk/press", self._post_request("press")),
+            web.post("/talk/release", self._post_request("release")),
+            web.post("/cancel", self._post_request("cancel")),
+            web.put("/lists/{name}", self._put_list),
+        ]
+        paths = ", ".join(f"{route.method} {route.path}" for route in routes)
+
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             if token and not hmac.compare_digest(
@@ -92,22 +105,13 @@ class Api:
                 raise web.HTTPUnauthorized(text='{"error": "give Authorization: Bearer TOKEN"}')
             if is_local_port and ("Origin" in request.headers or not _names_loopback(request.host)):
                 raise web.HTTPForbidden(text='{"error": "not for web pages; set serve.token_env"}')
+            if request.match_info.http_exception is not None:
+                status = request.match_info.http_exception.status
+                return _json({"error": f"no {request.method} {request.path}; there are {paths}"}, status)
             return await handler(request)
 
         app = web.Application(middlewares=[guard], client_max_size=_LARGEST_BODY)
-        app.add_routes(
-            [
-                web.get("/health", self._get_health),
-                web.get("/metrics", self._get_metrics),
-                web.get("/events", self._get_events),
-                web.post("/say", self._post_say),
-                web.post("/speak", self._post_request("speak")),
-                web.post("/talk/press", self._post_request("press")),
-                web.post("/talk/release", self._post_request("release")),
-                web.post("/cancel", self._post_request("cancel")),
-                web.put("/lists/{name}", self._put_list),
-            ]
-        )
+        app.add_routes(routes)
         return app
 
     # ---- requests ----------------------------------------------------------------------------------

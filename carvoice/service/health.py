@@ -92,7 +92,10 @@ class Health:
         if bus is None:
             figures["channel"] = "databroker"
         else:
-            figures["channel"] = str(bus.raw.channel_info)
+            known = str(bus.raw.channel_info)
+            wanted = self._assistant.config.vehicle
+            # Some of python-can's interfaces do not say.
+            figures["channel"] = f"{wanted.interface} {wanted.channel}" if known == "unknown" else known
             figures["frames"] = state.frames
             figures["error_frames"] = bus.error_frames
             figures["failures"] = bus.failures

@@ -210,8 +210,10 @@ def test_wrong_requests_are_named(daemon, body, complaint):
 
 def test_a_large_body_and_an_unknown_path_are_refused(daemon):
     assert daemon.ask("POST", "/say", "x" * 10_000)[0] == 413
-    assert daemon.ask("GET", "/etc/passwd")[0] == 404
-    assert daemon.ask("GET", "/say")[0] == 405
+    for path, refusal in (("/etc/passwd", 404), ("/say", 405)):
+        status, text = daemon.ask("GET", path)
+        assert status == refusal
+        assert "POST /say" in json.loads(text)["error"]  # what there is
 
 
 def test_wrong_messages_on_the_event_channel_are_answered(daemon):
