@@ -26,9 +26,7 @@ class FinalsStream(GrammarStream):
     """Gives finals only: nothing measured here rests on partials, and they cost as much again."""
 
     def _take(self, samples: FloatArray) -> bool:
-        rows = self._acoustic.accept(samples)
-        if len(rows):
-            self._rows.append(rows)
+        self._posteriors.accept(samples)
         return False
 
     def _so_far(self) -> Hypothesis:
@@ -88,6 +86,12 @@ class CarEars:
     def known_words(self, words: Sequence[str]) -> int:
         """How many of the words some command holds."""
         return sum(word in self.understander.exact.automaton.vocabulary for word in words)
+
+    def recognize(self, sound: FloatArray) -> str:
+        """What the recognizer makes of a recording of one utterance, whatever its confidence."""
+        stream = FinalsStream(self._recognizer)
+        stream.accept(sound)
+        return stream.finish().text
 
     def hear(self, near: FloatArray, far: FloatArray | None = None, cancel_echo: bool = True) -> list[Taken]:
         """Listen to a whole recording as the car does, in blocks of 20 ms."""

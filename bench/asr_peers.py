@@ -23,12 +23,13 @@ from typing import Any
 
 import numpy as np
 import sherpa_onnx
+from asr_model import finals_of
 
 from carvoice.grammar import Automaton, build_acceptor, compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.nlu import Understander, UnderstanderSettings
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray
-from training.evaluate import Recording, build_graph, coffee_recordings, in_cabin, load_recognizer, recognize
+from training.evaluate import Recording, coffee_recordings, in_cabin
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "bench" / "results" / "asr-peers.md"
@@ -43,12 +44,9 @@ Engine = Callable[[FloatArray], str]
 
 
 def embedded() -> Engine:
-    """Network and grammar graph, nothing around it."""
-    with tempfile.TemporaryDirectory() as folder:
-        graph = Path(folder) / "graph.fst"
-        words = build_graph(GRAMMAR, graph)
-        recognizer = load_recognizer(ROOT / "models" / "asr-en", str(graph))
-    return lambda sound: " ".join(words[number] for number in recognize(recognizer, sound).words)
+    """Networks and grammar graph, nothing around them."""
+    hear, words = finals_of(ROOT / "models" / "asr-en", GRAMMAR)
+    return lambda sound: " ".join(words[number] for number in hear(sound))
 
 
 def zipformer() -> Engine:

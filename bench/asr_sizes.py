@@ -23,7 +23,15 @@ import torch
 
 from training.batches import Corpus, RowMaker
 from training.checkpoints import load_average
-from training.evaluate import SlotReader, build_graph, load_recognizer, measure, recognize, shard_recordings
+from training.evaluate import (
+    SlotReader,
+    build_graph,
+    hearing,
+    load_recognizer,
+    measure,
+    recognize,
+    shard_recordings,
+)
 from training.export import export, write_description
 from training.model import ModelSettings, parameter_count
 from training.prior import label_prior
@@ -110,9 +118,9 @@ def figures(size: ModelSettings, features: Path, held_out: Path, work: Path, ste
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "graph.fst"
         words = build_graph(ROOT / "grammars" / "en", graph)
-        recognizer = load_recognizer(work, str(graph))
+        hear = hearing(load_recognizer(work, str(graph)))
     for snr_db in SNR_DB:
-        score = measure(recognizer, words, recordings, reader.slots, snr_db)
+        score = measure(hear, words, recordings, reader.slots, snr_db)
         print(score.line(), flush=True)
         found[score.condition] = 100 * score.exact / score.count
     return found

@@ -75,7 +75,8 @@ class Hypothesis:
         alternatives: n-best texts, best first, without this one.
         alternative_costs: nats by which each alternative is behind; () when unknown.
         source: which recognizer this came from ("grammar", "open", "text").
-        open_text: what an open-vocabulary recognizer beside it heard, for questions; "" without one.
+        open_text: what is heard without the grammar, for questions; "" for what is probably an order, and
+            where nothing can hear that.
     """
 
     text: str

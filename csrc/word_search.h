@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define CV_SEARCH_KEEP 4     /* tokens per state whose words differ */
-#define CV_SEARCH_SLOTS 8192 /* states reached in one frame, before pruning */
+#define CV_SEARCH_SLOTS 16384 /* states reached in one frame, before pruning */
 
 /* States and arcs as they lie in OpenFst's const format. Input label 0 takes no frame and writes no word;
  * any other stands for column ilabel - 1. */

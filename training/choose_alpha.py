@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.evaluate import SlotReader, build_graph, load_recognizer, measure, shard_recordings
+from training.evaluate import SlotReader, build_graph, hearing, load_recognizer, measure, shard_recordings
 from training.export import export, write_description
 
 SNR_DB = (None, 10.0, 5.0, 0.0)
@@ -42,8 +42,8 @@ def main() -> None:
             out = (arguments.keep or Path(folder)) / f"alpha-{alpha:g}"
             exported = export(arguments.checkpoint, log_prior, alpha, out, chunk_frames=16)
             write_description(out, exported.int8, 16, alpha, 0)
-            recognizer = load_recognizer(out, str(graph))
-            scores = [measure(recognizer, words, orders, reader.slots, snr_db) for snr_db in SNR_DB]
+            hear = hearing(load_recognizer(out, str(graph)))
+            scores = [measure(hear, words, orders, reader.slots, snr_db) for snr_db in SNR_DB]
             exact[alpha] = sum(score.exact for score in scores)
             shares = ", ".join(f"{s.condition} {100 * s.exact / s.count:.1f} %" for s in scores)
             print(f"alpha {alpha:g}: {shares}; {exact[alpha]} of {len(orders) * len(scores)}", flush=True)

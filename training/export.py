@@ -144,7 +144,19 @@ class Exported:
     int8: Path
 
 
-def _put_metadata(path: Path, metadata: dict[str, int | str]) -> None:
+def quantize(exported: Exported) -> None:
+    """Write the int8 form from the float32 form: weights per channel, activations as they come."""
+    quantize_dynamic(
+        exported.float32,
+        exported.int8,
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=["MatMul"],
+        per_channel=True,
+    )
+
+
+def put_metadata(path: Path, metadata: dict[str, int | str]) -> None:
+    """Replace the metadata of an ONNX file."""
     model = onnx.load(path)
     del model.metadata_props[:]
     for key, value in metadata.items():
@@ -188,13 +200,7 @@ def export(
             opset_version=17,
             dynamo=False,
         )
-    quantize_dynamic(
-        exported.float32,
-        exported.int8,
-        weight_type=QuantType.QInt8,
-        op_types_to_quantize=["MatMul"],
-        per_channel=True,
-    )
+    quantize(exported)
     metadata: dict[str, int | str] = {
         "model_type": "EncDecCTCModelBPE",
         "window_size": chunk_frames,
@@ -212,7 +218,7 @@ def export(
         "comment": f"phone CTC, look-ahead {s.lookahead_ms} ms, prior alpha {alpha:g}",
     }
     for path in (exported.float32, exported.int8):
-        _put_metadata(path, metadata)
+        put_metadata(path, metadata)
         to_zipformer_form(path, path)
     return exported
 

@@ -2,7 +2,8 @@
 
 sherpa-onnx decodes with the same network but keeps its posteriors to itself. They are what
 confidence, free phones and the wake phrase are computed from, so the network is run a second time
-here, through ONNX Runtime; it is small enough for that (the cost is stated in bench/results).
+here, through ONNX Runtime; it is small enough for that (the cost is stated in bench/results). So is
+the network that joins it for finals (:mod:`carvoice.asr.posteriors`), which sherpa-onnx never sees.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ _FORK_FRAMES = 4  # a bank's first frames mirror the sound before it; those of a
 class AcousticModel:
     """A streaming phone-CTC network. Thread-safe; streams hold the state.
 
+    Args:
+        model: where it lies.
+        threads: threads of each run.
+        role: which of the model's files it is.
+
     Attributes:
         form: how sherpa-onnx and we feed it.
         tokens: token ids by symbol; the blank is 0.
@@ -39,12 +45,12 @@ class AcousticModel:
         ModelError: the file is no ONNX model, or not a streaming CTC network, or the tokens do not fit.
     """
 
-    def __init__(self, model: Model, threads: int = 1) -> None:
+    def __init__(self, model: Model, threads: int = 1, role: str = "model") -> None:
         if model.kind != PHONE_CTC:
             raise ModelError(
                 f"{model.folder}: a {model.kind} model gives no phone posteriors; use {PHONE_CTC}"
             )
-        path = model.files["model"]
+        path = model.files[role]
         self._session = _open(path, threads)
         self.form = form_of(self._session, path)
         self.tokens = model.tokens()
@@ -92,18 +98,36 @@ class AcousticStream:
         self._recent = np.concatenate([self._recent, samples])
         size = self._model.form.chunk_frames
         rows = []
-        while self._bank_begin + self._bank.num_frames_ready - self._frames_done > size:
-            # The frames are views into the bank's memory, so they are copied before it lets go of them.
-            first = self._frames_done - self._bank_begin
-            features = np.stack([self._bank.get_frame(first + index) for index in range(size)])
-            self._bank.pop(size)
-            log_probs, self._caches = self._model.run(features, self._caches)
-            rows.append(log_probs)
-            self._frames_done += size
+        while self._waiting > size:
+            rows.append(self._run(size))
         begin = max(0, self._frames_done - _FORK_FRAMES)
         self._recent = self._recent[(begin - self._recent_begin) * _FRAME_SAMPLES :]
         self._recent_begin = begin
         return np.concatenate(rows) if rows else np.zeros((0, self._model.form.n_tokens), np.float32)
+
+    def rest(self) -> FloatMatrix:
+        """The log-probabilities of what waits for a whole chunk; none where the network takes no less.
+
+        Nothing may be accepted afterwards.
+        """
+        step = self._model.form.subsampling
+        size = (self._waiting - 1) // step * step if self._model.form.is_free else 0
+        return self._run(size) if size > 0 else np.zeros((0, self._model.form.n_tokens), np.float32)
+
+    @property
+    def _waiting(self) -> int:
+        """Feature frames that the network has not had."""
+        return int(self._bank_begin + self._bank.num_frames_ready - self._frames_done)
+
+    def _run(self, size: int) -> FloatMatrix:
+        """Run the network on the next ``size`` frames."""
+        # The frames are views into the bank's memory, so they are copied before it lets go of them.
+        first = self._frames_done - self._bank_begin
+        features = np.stack([self._bank.get_frame(first + index) for index in range(size)])
+        self._bank.pop(size)
+        self._frames_done += size
+        log_probs, self._caches = self._model.run(features, self._caches)
+        return log_probs
 
     def fork(self) -> AcousticStream:
         """A stream that goes on from here by itself, so that an end can be tried without ending this one."""

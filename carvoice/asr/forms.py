@@ -1,9 +1,11 @@
-"""The two shapes in which a streaming CTC network may be wrapped so that sherpa-onnx runs it.
+"""The shapes in which a streaming CTC network may be wrapped: two that sherpa-onnx runs, and our own.
 
 * The *zipformer2* form: features (1, T, 80) and a set of caches whose sizes the metadata gives. The
   embedded model's memory travels in one of them. sherpa-onnx feeds it Kaldi's log-mel features.
 * The *NeMo* form: features (1, 80, T), their length and three caches. sherpa-onnx 2.0 feeds it
   librosa's log-mel features, whatever its configuration says.
+* The *free* form, of a network that only we run: features (1, T, 80) of any T, and two caches. Larger
+  pieces cost much less by the second, since every run reads all the weights.
 
 Which one a file is stands in its metadata.
 """
@@ -34,6 +36,8 @@ _NEMO_SIZES = (
     "cache_last_channel_dim1", "cache_last_channel_dim2", "cache_last_channel_dim3",
     "cache_last_time_dim1", "cache_last_time_dim2", "cache_last_time_dim3",
 )  # fmt: skip
+_FREE_INPUTS = ("features", "channel", "time")
+_FREE_SIZES = ("chunk_frames", "subsampling_factor", "vocab_size")
 _ZIPFORMER_SIZES = (
     "encoder_dims", "query_head_dims", "value_head_dims", "num_heads", "num_encoder_layers",
     "cnn_module_kernels", "left_context_len", "T", "decode_chunk_len",
@@ -45,8 +49,9 @@ class Form:
     """How to feed a network.
 
     Attributes:
-        nemo: the NeMo form; otherwise the zipformer2 form.
+        nemo: the NeMo form; otherwise features come first, then the caches.
         chunk_frames: 10 ms feature frames taken at once.
+        is_free: any other multiple of ``subsampling`` may be taken as well.
         subsampling: feature frames per output frame.
         n_tokens: width of the output, the blank included.
         inputs: names of the network's inputs, caches last.
@@ -59,6 +64,7 @@ class Form:
     n_tokens: int
     inputs: tuple[str, ...]
     caches: tuple[tuple[tuple[int, ...], type[Any]], ...]
+    is_free: bool = False
 
     def empty_caches(self) -> Caches:
         """The network's memory before the first frame."""
@@ -78,8 +84,8 @@ class Form:
     def feature_options(self) -> knf.FbankOptions:
         """The log-mel filter bank that sherpa-onnx computes for this form (natural log, ±1 samples).
 
-        80 bands every 10 ms over 25 ms. zipformer2: Kaldi's, 20-7600 Hz, Povey window. NeMo: librosa's,
-        Slaney-normalized, 0-8000 Hz, Hann window, DC kept.
+        80 bands every 10 ms over 25 ms. NeMo: librosa's, Slaney-normalized, 0-8000 Hz, Hann window, DC
+        kept. The others: Kaldi's, 20-7600 Hz, Povey window.
         """
         options = knf.FbankOptions()
         frame, mel = options.frame_opts, options.mel_opts
@@ -99,10 +105,12 @@ def form_of(session: onnxruntime.InferenceSession, path: Path) -> Form:
     """Read and check a network's form; sherpa-onnx would end the process over a wrong one.
 
     Raises:
-        ModelError: the metadata or the inputs are those of neither form.
+        ModelError: the metadata or the inputs are those of no form.
     """
     stated = session.get_modelmeta().custom_metadata_map
     inputs = tuple(item.name for item in session.get_inputs())
+    if inputs == _FREE_INPUTS:
+        return _free(session, stated, inputs, path)
     if "decode_chunk_len" in stated or "encoder_dims" in stated:
         return _zipformer(session, stated, inputs, path)
     return _nemo(session, stated, inputs, path)
@@ -143,6 +151,24 @@ def _zipformer(
     _, frames, n_tokens = session.get_outputs()[0].shape
     caches = tuple((shape, np.float32) for shape in shapes[1:-1])
     return Form(False, sizes["T"], sizes["T"] // frames, n_tokens, inputs, (*caches, (shapes[-1], np.int64)))
+
+
+def _free(
+    session: onnxruntime.InferenceSession, stated: Mapping[str, str], inputs: tuple[str, ...], path: Path
+) -> Form:
+    sizes = _sizes(stated, _FREE_SIZES, path)
+    caches = tuple((tuple(item.shape), np.float32) for item in session.get_inputs()[1:])
+    if len(session.get_outputs()) != len(_FREE_INPUTS) or sizes["chunk_frames"] % sizes["subsampling_factor"]:
+        raise ModelError(f"{path}: the outputs or chunk_frames do not fit the inputs; export the model again")
+    return Form(
+        nemo=False,
+        chunk_frames=sizes["chunk_frames"],
+        subsampling=sizes["subsampling_factor"],
+        n_tokens=sizes["vocab_size"] + 1,
+        inputs=inputs,
+        caches=caches,
+        is_free=True,
+    )
 
 
 def _no_overlap(window: int, shift: int, path: Path) -> None:

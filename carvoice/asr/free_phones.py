@@ -8,7 +8,6 @@ Rose and Paul, "A hidden Markov model based keyword recognition system", ICASSP 
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from carvoice.asr._search import WordSearch
 from carvoice.asr.acoustic import FloatMatrix
-from carvoice.asr.graph import store, topology
+from carvoice.asr.graph import Fst, cached_graph, with_topology
 from carvoice.asr.nbest import PathFinder
 from carvoice.grammar.lexicon import Lexicon
 
@@ -38,25 +37,25 @@ class FreePhones:
     """
 
     def __init__(self, lexicon: Lexicon, tokens: Mapping[str, int], cache: Path) -> None:
-        costs = -np.log(following(lexicon, tokens))
-        key = hashlib.sha256(repr((sorted(tokens.items()), costs.round(4).tolist())).encode()).hexdigest()
-        path = cache / f"phones-{key[:24]}.fst"
-        if not path.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            arcs = [
-                f"{last} {token} {token + 1} 0 {costs[last, token]:.4f}"
-                for last in range(len(tokens))
-                for token in range(1, len(tokens))
-            ]
-            ends = [f"{last} 0" for last in range(len(tokens))]
-            phones = kaldifst.compile("\n".join([*arcs, *ends]) + "\n", keep_state_numbering=True)
-            kaldifst.arcsort(phones, sort_type="ilabel")
-            store(kaldifst.compose(topology(len(tokens)), phones), path)
+        made_of = (lexicon.digest(_WORDS), sorted(tokens.items()), _FLATTER, _UNSEEN)
+        path = cached_graph(cache, "phones", made_of, lambda: _graph(lexicon, tokens))
         self._finder = PathFinder(path, filler=1)
 
     def create(self) -> WordSearch:
         """A search with its own memory, for :func:`free_cost`."""
         return self._finder.create()
+
+
+def _graph(lexicon: Lexicon, tokens: Mapping[str, int]) -> Fst:
+    costs = -np.log(following(lexicon, tokens))
+    arcs = [
+        f"{last} {token} {token + 1} 0 {costs[last, token]:.4f}"
+        for last in range(len(tokens))
+        for token in range(1, len(tokens))
+    ]
+    ends = [f"{last} 0" for last in range(len(tokens))]
+    phones = kaldifst.compile("\n".join([*arcs, *ends]) + "\n", keep_state_numbering=True)
+    return with_topology(phones, len(tokens))
 
 
 def free_cost(search: WordSearch, log_probs: FloatMatrix) -> float:

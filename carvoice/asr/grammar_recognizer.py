@@ -15,9 +15,11 @@ from carvoice.asr.alignment import Alignment, align, greedy_labels, held_scores,
 from carvoice.asr.confidence import Calibration, Fit
 from carvoice.asr.decoder import GrammarDecoder
 from carvoice.asr.free_phones import FreePhones, free_cost
+from carvoice.asr.free_words import FreeWords
 from carvoice.asr.graph import Graph, GraphSettings, WordAcceptor, build_graph
 from carvoice.asr.models import Model, embedded_model
 from carvoice.asr.nbest import WordPath, best_paths, log_odds
+from carvoice.asr.posteriors import Posteriors, check_pair
 from carvoice.asr.recognizer import UtteranceStream
 from carvoice.errors import ModelError
 from carvoice.grammar.lexicon import Lexicon
@@ -25,6 +27,7 @@ from carvoice.grammar.store import cache_folder
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray, Hypothesis, Word
 
 _MOST_ALTERNATIVES = 8
+_NO_ORDER = 0.5
 _MOST_PHONES = 40  # that count: seconds of babble add up to anything
 
 
@@ -38,10 +41,13 @@ class GrammarRecognizer:
 
     Attributes:
         acoustic: the network.
+        second: the network that joins it for finals, None where the model has none.
         phones: phone of each of its labels.
         calibration: from measures of fit to the probability of the words; None when the model has none.
         order_calibration: to that of an order, whichever.
         free_phones: what the words have to stand against.
+        free_words: finds what was said instead of an order; None when orders cannot be told from talk, for
+            want of a calibration.
         decoder: what utterances that begin now are decoded with.
 
     Args:
@@ -79,10 +85,16 @@ class GrammarRecognizer:
         self._threads = threads
         self._skip_phrases = tuple(skip_phrases)
         self.acoustic = AcousticModel(self._model, threads)
+        self.second = AcousticModel(self._model, threads, "finals") if "finals" in self._model.files else None
+        if self.second:
+            check_pair(self.acoustic, self.second)
         self.phones = {number: phone for phone, number in self.acoustic.tokens.items()}
         self.calibration = Calibration.of(self._model.confidence)
         self.order_calibration = Calibration.of(self._model.confidence.get("order", {}))
         self.free_phones = FreePhones(self._lexicon, self.acoustic.tokens, self._cache)
+        self.free_words = (
+            FreeWords(self._lexicon, self.acoustic.tokens, self._cache) if self.order_calibration else None
+        )
         self.decoder = self._decoder(acceptor, meaning or (lambda text: text))
 
     @property
@@ -139,6 +151,7 @@ class GrammarStream(UtteranceStream):
         self._decoder = recognizer.decoder
         self._search = self._decoder.create_search()
         self._free_search = recognizer.free_phones.create()
+        self._word_search = recognizer.free_words.create() if recognizer.free_words else None
         self.fit: Fit | None = None
         model = recognizer.acoustic
         self._look_ahead_s = model.look_ahead_ms / 1000
@@ -153,8 +166,7 @@ class GrammarStream(UtteranceStream):
         self._has_sound = False
         self._engine = self._decoder.engine
         self._sherpa = self._engine.create_stream()
-        self._acoustic = self._recognizer.acoustic.create_stream()
-        self._rows: list[FloatMatrix] = []
+        self._posteriors = Posteriors(self._recognizer.acoustic, self._recognizer.second)
 
     def _take(self, samples: FloatArray) -> bool:
         if not self._has_sound and self._decoder is not self._recognizer.decoder:
@@ -165,9 +177,7 @@ class GrammarStream(UtteranceStream):
         while self._engine.is_ready(self._sherpa):
             self._engine.decode_stream(self._sherpa)
             decoded = True
-        rows = self._acoustic.accept(samples)
-        if len(rows):
-            self._rows.append(rows)
+        self._posteriors.accept(samples)
         return decoded
 
     def _so_far(self) -> Hypothesis:
@@ -175,7 +185,7 @@ class GrammarStream(UtteranceStream):
         result = self._engine.get_result(self._sherpa)
         labels, tokens = list(result.words), self._tokens(result)
         spans, _ = spell_path(labels, tokens, self._decoder.spellings)
-        log_probs = self._log_probs()
+        log_probs = self._posteriors.so_far()
         scores = held_scores(log_probs, tokens, [round(t * 1000 / self._frame_ms) for t in result.timestamps])
         times = [self._time_s(time) for time in result.timestamps]
         words = tuple(
@@ -192,7 +202,7 @@ class GrammarStream(UtteranceStream):
 
     def _at_end(self, padding: FloatArray) -> Hypothesis:
         decoder = self._decoder
-        raw = np.concatenate([self._log_probs(), self._acoustic.fork().accept(padding)])
+        raw = self._posteriors.at_end(padding)
         paths = best_paths(self._search, raw)
         best = paths[0]
         log_probs = normalized(raw)
@@ -207,6 +217,7 @@ class GrammarStream(UtteranceStream):
             behind *= math.sqrt(min(phones, _MOST_PHONES))
             self.fit = _fit(best, decoder.graph, laid, odds, behind)
         recognizer = self._recognizer
+        order = self._probability(recognizer.order_calibration)
         others = [
             (text, path.cost - best.cost)
             for text, path in zip(texts[1:], paths[1:], strict=True)
@@ -217,12 +228,17 @@ class GrammarStream(UtteranceStream):
             words=words,
             phones=self._phones(greedy_labels(log_probs)),
             confidence=self._probability(recognizer.calibration),
-            order_confidence=self._probability(recognizer.order_calibration),
+            order_confidence=order,
             speech_end_s=words[-1].end_s if words else None,
             alternatives=tuple(text for text, _ in others),
             alternative_costs=tuple(cost for _, cost in others),
             source="grammar",
+            open_text=self._freely(raw) if order is None or order < _NO_ORDER else "",
         )
+
+    def _freely(self, raw: FloatMatrix) -> str:
+        words = self._recognizer.free_words
+        return words.text(self._word_search, raw) if words and self._word_search else ""
 
     def _probability(self, calibration: Calibration | None) -> float | None:
         return calibration.probability(self.fit) if calibration and self.fit else None
@@ -239,12 +255,6 @@ class GrammarStream(UtteranceStream):
             for label, (begin, end) in zip(path.labels, path.spans, strict=True)
             if label < graph.filler
         )
-
-    def _log_probs(self) -> FloatMatrix:
-        if len(self._rows) != 1:
-            empty = np.zeros((0, self._recognizer.acoustic.form.n_tokens), np.float32)
-            self._rows = [np.concatenate([empty, *self._rows])]
-        return self._rows[0]
 
     @property
     def _frame_ms(self) -> int:

@@ -18,16 +18,18 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import kaldifst
 
 from carvoice.errors import GrammarError, ModelError
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.grammar.store import forget_oldest
+
+Fst: TypeAlias = Any  # kaldifst.StdVectorFst, which has no type stubs
 
 _FORMAT = 5  # changes whenever the same grammar would give another graph
 _MOST_GRAPHS = 16  # in the cache: replaced lists leave one behind each time
@@ -197,8 +199,12 @@ class _Plan:
         return content.hexdigest()[:24]
 
 
-class _Writer:
-    """Collects the lexicon-and-grammar transducer in OpenFst's text form (state 0 starts)."""
+class GraphWriter:
+    """Collects a transducer from tokens to words in OpenFst's text form (state 0 starts).
+
+    Args:
+        cut: cost of ending a path where no other cost is given.
+    """
 
     def __init__(self, cut: float) -> None:
         self.lines: list[str] = []
@@ -231,6 +237,13 @@ class _Writer:
                     node = following
                 self.arc(node, target, variant[-1], label, cost)
 
+    def compiled(self) -> Fst:
+        """The transducer."""
+        # Arcs first: the text form takes the source of its first line as the start state.
+        arcs = [line for line in self.lines if line.count(" ") > 1]
+        finals = [line for line in self.lines if line.count(" ") == 1]
+        return kaldifst.compile("\n".join([*arcs, *finals]) + "\n", keep_state_numbering=True)
+
     def phrase(self, source: int, target: int, text: str, cost: float, plan: _Plan) -> None:
         """A chain of words; the cost is paid at its end."""
         *first, last = text.split()
@@ -257,9 +270,9 @@ class _Writer:
                 self.arc(source, target, token + 1, filler, settings.filler_phone)
 
 
-def _word_transducer(plan: _Plan) -> kaldifst.StdVectorFst:
+def _word_transducer(plan: _Plan) -> Fst:
     settings = plan.settings
-    out = _Writer(settings.cut)
+    out = GraphWriter(settings.cut)
     start, loop, end = out.state(), out.state(0.0), out.state(0.0)
     base = out.states
     for _ in range(plan.acceptor.n_states):
@@ -297,13 +310,10 @@ def _word_transducer(plan: _Plan) -> kaldifst.StdVectorFst:
         out.phrase(end, end, phrase, settings.manners, plan)
 
     out.any_word(loop, loop, plan)
-    # Arcs first: the text form takes the source of its first line as the start state.
-    arcs = [line for line in out.lines if line.count(" ") > 1]
-    finals = [line for line in out.lines if line.count(" ") == 1]
-    return kaldifst.compile("\n".join([*arcs, *finals]) + "\n", keep_state_numbering=True)
+    return out.compiled()
 
 
-def topology(tokens: int) -> kaldifst.StdVectorFst:
+def topology(tokens: int) -> Fst:
     """CTC (Graves et al. 2006): a token may be held, and a blank must part two equal ones."""
     lines = []
     for last in range(tokens):
@@ -320,14 +330,36 @@ def topology(tokens: int) -> kaldifst.StdVectorFst:
 def _compose(plan: _Plan, tokens: int, path: Path) -> tuple[int, int]:
     grammar = _word_transducer(plan)
     kaldifst.minimize_encoded(grammar)
-    kaldifst.arcsort(grammar, sort_type="ilabel")
-    graph = kaldifst.compose(topology(tokens), grammar)
+    graph = with_topology(grammar, tokens)
     arcs = sum(graph.num_arcs(state) for state in range(graph.num_states))
     store(graph, path)
     return graph.num_states, arcs
 
 
-def store(graph: kaldifst.StdVectorFst, path: Path) -> None:
+def with_topology(words: Fst, tokens: int) -> Fst:
+    """A transducer from tokens to words as one from CTC frames; sorts the arcs of ``words``."""
+    kaldifst.arcsort(words, sort_type="ilabel")
+    return kaldifst.compose(topology(tokens), words)
+
+
+def cached_graph(cache: Path, name: str, made_of: object, build: Callable[[], Fst]) -> Path:
+    """The file of a transducer in ``cache``; it is built if none was from the same things.
+
+    Args:
+        cache: folder for graphs; made if missing.
+        name: which graph it is.
+        made_of: all that it depends on, as something whose ``repr`` says so.
+        build: makes it.
+    """
+    key = hashlib.sha256(repr(made_of).encode()).hexdigest()
+    path = cache / f"{name}-{key[:24]}.fst"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        store(build(), path)
+    return path
+
+
+def store(graph: Fst, path: Path) -> None:
     """Write a transducer so that another process sees the whole file or none."""
     half_done = path.with_suffix(f".{os.getpid()}.part")
     kaldifst.StdConstFst(graph).write(str(half_done))

@@ -10,6 +10,7 @@ A model is a folder with a ``model.toml``::
     [files]
     model = "model.int8.onnx"        # a transducer has encoder, decoder and joiner instead
     tokens = "tokens.txt"
+    finals = "finals.int8.onnx"      # phone-ctc only, optional: joins the model for finals
 
     [sha256]                         # optional, checked where given
     model = "..."
@@ -58,6 +59,7 @@ _FILES = {
     PARAFORMER: ("encoder", "decoder", "tokens"),
     **dict.fromkeys((ZIPFORMER2_CTC, NEMO_CTC, WENET_CTC), ("model", "tokens")),
 }
+_OPTIONAL_FILES = {PHONE_CTC: ("finals",)}
 BLANK = "<blk>"
 
 
@@ -125,7 +127,8 @@ def load_model(folder: Path) -> Model:
         raise ModelError(f"{path}: kind {kind!r} is unknown; known are {', '.join(_FILES)}")
     listed = about.get("files", {})
     files = {}
-    for role in _FILES[kind]:
+    optional = [role for role in _OPTIONAL_FILES.get(kind, ()) if role in listed]
+    for role in (*_FILES[kind], *optional):
         if role not in listed:
             raise ModelError(f"{path}: [files] lacks {role!r}, which a {kind} model needs")
         files[role] = folder / str(listed[role])

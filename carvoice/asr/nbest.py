@@ -19,10 +19,10 @@ from carvoice.asr._search import WordSearch
 from carvoice.asr.acoustic import FloatMatrix
 from carvoice.errors import ModelError
 
-BEAM = 14.0
+BEAM = 18.0
 """Nats a path may lie behind the best one."""
 
-_MAX_ACTIVE = 2000
+_MAX_ACTIVE = 3000
 _N_BEST = 24
 _SCALE = 0.5  # neighbouring frames are not independent, so the sum of their logarithms says too much
 _MAGIC, _ALIGNED = 2125659606, 4
@@ -71,10 +71,10 @@ class PathFinder:
         return WordSearch(self._states, self._arcs, self._start, self._filler, BEAM, _MAX_ACTIVE)
 
 
-def best_paths(search: WordSearch, log_probs: FloatMatrix) -> list[WordPath]:
+def best_paths(search: WordSearch, log_probs: FloatMatrix, n_best: int = _N_BEST) -> list[WordPath]:
     """The best paths for log-probabilities (frames, tokens) that differ in their words, best first."""
     paths = []
-    for cost, steps in search.search(log_probs, _N_BEST):
+    for cost, steps in search.search(log_probs, n_best):
         labels, spans, begin = [], [], 0
         for end, (_, label, _) in enumerate(steps, start=1):
             if label:

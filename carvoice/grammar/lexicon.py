@@ -13,6 +13,7 @@ digits: ``WINDSHIELD  W IH1 N D SH IY2 L D``. What the user says replaces what i
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -36,7 +37,8 @@ class Lexicon:
 
     def __init__(self, entries: dict[str, str], user: dict[str, tuple[Phones, ...]] | None = None) -> None:
         self._entries = entries
-        self._parsed: dict[str, tuple[Phones, ...]] = dict(user or {})
+        self._user = dict(user or {})
+        self._parsed: dict[str, tuple[Phones, ...]] = dict(self._user)
 
     @classmethod
     def load(cls, path: Path | None = None, user: Iterable[Path] = ()) -> Lexicon:
@@ -70,6 +72,14 @@ class Lexicon:
     def frequent_words(self, count: int) -> tuple[str, ...]:
         """The ``count`` most frequent words of the file, most frequent first."""
         return tuple(word for word, _ in zip(self._entries, range(count), strict=False))
+
+    def digest(self, count: int) -> str:
+        """Identifies the ``count`` most frequent words and how they are said."""
+        content = hashlib.sha256()
+        for word in self.frequent_words(count):
+            said = self._user.get(word, self._entries[word])
+            content.update(f"{word}\t{said}\n".encode())
+        return content.hexdigest()
 
     def learn(self, words: Iterable[str]) -> None:
         """Have espeak-ng say the words that are not listed, all of them in one voice after the other.

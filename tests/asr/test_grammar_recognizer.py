@@ -196,16 +196,20 @@ def test_wildcard_takes_any_words(model, lexicon, cache, say):
 
 def test_calibrated_confidence(tmp_path, lexicon, cache, say):
     weights = "{ outside = -8, shortness = 0, unfinished = -1, odds = 0.5, free = 0, poorest = 0 }"
-    order = "{ outside = 0, shortness = 0, unfinished = 0, odds = 0, free = -4, poorest = 0 }"
+    order = "{ outside = -9, shortness = 0, unfinished = 0, odds = 0, free = 0, poorest = 0 }"
     from carvoice.asr.models import load_model
 
-    tuning = f"[confidence]\nbias = 3.0\nweights = {weights}\n[confidence.order]\nweights = {order}"
+    tuning = (
+        f"[confidence]\nbias = 3.0\nweights = {weights}\n[confidence.order]\nbias = 3.0\nweights = {order}"
+    )
     folder = tone_model.write(tmp_path, tuning=tuning)
     ear = GrammarRecognizer(tree_of(SENTENCES), load_model(folder), lexicon, cache=cache)
     right, chatter = hear(ear, say("call john")), hear(ear, say("i love my little house"))
     assert right.confidence > 0.9
     assert chatter.confidence < 0.3
     assert right.order_confidence > 0.9
+    assert chatter.order_confidence < 0.5
+    assert (right.open_text, chatter.open_text) == ("", "i love my little house")
 
 
 def test_decoding_settings_of_the_model(tmp_path, lexicon, cache, say):

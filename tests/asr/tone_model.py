@@ -47,17 +47,26 @@ def say(phones, phone_s=0.16, gap_s=0.02, lead_s=0.3, level=0.2):
     return np.concatenate(pieces).astype(np.float32)
 
 
-def write(folder, *, metadata=None, tokens=TOKENS, tuning="", nemo=False):
-    """Write a model folder; ``metadata`` replaces entries, or with None removes them."""
-    folder.mkdir(parents=True, exist_ok=True)
+def _constant(name, value):
+    return numpy_helper.from_array(np.asarray(value), name)
+
+
+def _detectors(taken_for):
     weights = np.zeros((80, len(TOKENS)), np.float32)
-    for number, phone in enumerate(ARPABET, start=1):
-        weights[bin_of(phone), number] = _GAIN
+    for phone in ARPABET:
+        weights[bin_of(phone), TOKENS.index(taken_for.get(phone, phone))] = _GAIN
     bias = np.zeros(len(TOKENS), np.float32)
     bias[0] = _GAIN * (_LIFT + _SPEECH)
+    return _constant("weights", weights), _constant("bias", bias)
 
-    def constant(name, value):
-        return numpy_helper.from_array(np.asarray(value), name)
+
+def write(folder, *, metadata=None, tokens=TOKENS, tuning="", nemo=False, taken_for=None):
+    """Write a model folder; ``metadata`` replaces entries, or with None removes them.
+
+    ``taken_for`` says which phones the network takes for which others.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    constant = _constant
 
     nodes = [
         helper.make_node("Reshape", ["audio_signal", "by_four"], ["grouped"]),
@@ -100,8 +109,7 @@ def write(folder, *, metadata=None, tokens=TOKENS, tuning="", nemo=False):
         [
             constant("by_four", np.array([0, 80, per_chunk, 4], np.int64)),
             constant("lift", np.array([_LIFT], np.float32)),
-            constant("weights", weights),
-            constant("bias", bias),
+            *_detectors(taken_for or {}),
             constant("zero", np.array([0], np.int64)),
             constant("chunk", np.array([per_chunk], np.int64)),
             constant("far", np.array([2**31], np.int64)),
@@ -131,6 +139,52 @@ def write(folder, *, metadata=None, tokens=TOKENS, tuning="", nemo=False):
         '[files]\nmodel = "model.onnx"\ntokens = "tokens.txt"\n'
     )
     (folder / "tuning.toml").write_text(tuning)
+    return folder
+
+
+def write_finals(folder, taken_for=None, metadata=None):
+    """Add a network in the free form that joins the folder's for finals."""
+    nodes = [
+        helper.make_node("Reshape", ["features", "by_four"], ["grouped"]),
+        helper.make_node("ReduceMean", ["grouped"], ["frames"], axes=[2], keepdims=0),
+        helper.make_node("Add", ["frames", "lift"], ["lifted"]),
+        helper.make_node("Concat", ["channel", "lifted"], ["joined"], axis=1),
+        helper.make_node("Slice", ["joined", "zero", "delay", "axis1"], ["late"]),
+        helper.make_node("Slice", ["joined", "delay", "far", "axis1"], ["channel_next"]),
+        helper.make_node("MatMul", ["late", "weights"], ["raw"]),
+        helper.make_node("Add", ["raw", "bias"], ["scores"]),
+        helper.make_node("LogSoftmax", ["scores"], ["log_probs"], axis=-1),
+        helper.make_node("Identity", ["time"], ["time_next"]),
+    ]
+    floats = TensorProto.FLOAT
+    caches = {"channel": [1, DELAY_FRAMES, 80], "time": [1, 1]}
+    graph = helper.make_graph(
+        nodes,
+        "tones",
+        [
+            helper.make_tensor_value_info("features", floats, [1, "frames", 80]),
+            *(helper.make_tensor_value_info(name, floats, shape) for name, shape in caches.items()),
+        ],
+        [
+            helper.make_tensor_value_info("log_probs", floats, [1, "steps", len(TOKENS)]),
+            *(helper.make_tensor_value_info(f"{name}_next", floats, shape) for name, shape in caches.items()),
+        ],
+        [
+            _constant("by_four", np.array([0, -1, 4, 80], np.int64)),
+            _constant("lift", np.array([_LIFT], np.float32)),
+            *_detectors(taken_for or {}),
+            _constant("zero", np.array([0], np.int64)),
+            _constant("delay", np.array([-DELAY_FRAMES], np.int64)),
+            _constant("far", np.array([2**31], np.int64)),
+            _constant("axis1", np.array([1], np.int64)),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    stated = {"chunk_frames": 64, "subsampling_factor": 4, "vocab_size": len(TOKENS) - 1, **(metadata or {})}
+    _save(model, {key: value for key, value in stated.items() if value is not None}, folder / "finals.onnx")
+    about = folder / "model.toml"
+    if "finals" not in about.read_text():
+        about.write_text(about.read_text().replace("[files]\n", '[files]\nfinals = "finals.onnx"\n'))
     return folder
 
 

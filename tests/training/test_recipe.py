@@ -15,13 +15,17 @@ pytest.importorskip("kaldi_native_fbank", reason="the training recipe needs the 
 ort = pytest.importorskip("onnxruntime", reason="the training recipe needs the `train` extra")
 pytest.importorskip("wordfreq", reason="the training recipe needs the `train` extra")
 
+from carvoice.asr.acoustic import AcousticModel as RunningModel
+from carvoice.asr.models import load_model
+from carvoice.asr.posteriors import check_pair
 from training import features as features_module
 from training import noise, train
 from training.accent import spell_indian
 from training.batches import Corpus, RowMaker, level, warp
 from training.checkpoints import load_average
-from training.evaluate import SlotReader, build_graph, load_recognizer, measure, shard_recordings
+from training.evaluate import SlotReader, build_graph, hearing, load_recognizer, measure, shard_recordings
 from training.export import export, write_description
+from training.finals import enter, export_finals
 from training.grow import grow
 from training.model import AcousticModel, ModelSettings, StreamState
 from training.numerals import spoken
@@ -96,10 +100,30 @@ def test_toy_run_end_to_end(tmp_path: Path) -> None:
     words = build_graph(grammar, tmp_path / "graph.fst")
     reader = SlotReader(grammar)
     orders = shard_recordings(tmp_path / "test", reader)
-    recognizer = load_recognizer(tmp_path / "out", str(tmp_path / "graph.fst"))
-    score = measure(recognizer, words, orders, reader.slots, snr_db=20.0)
+    hear = hearing(load_recognizer(tmp_path / "out", str(tmp_path / "graph.fst")))
+    score = measure(hear, words, orders, reader.slots, snr_db=20.0)
     assert (score.condition, score.count) == ("20 dB", 2)
     assert 0 <= score.exact <= score.accepted <= 2 - score.nothing  # six steps teach nothing more
+
+
+def test_a_finals_network_in_any_chunks_equals_one_pass(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save({"settings": TOY.as_dict(), "average": AcousticModel(TOY).state_dict()}, tmp_path / "toy.pt")
+    log_prior = np.log(np.full(TOY.labels, 1 / TOY.labels, np.float32))
+    exported = export(tmp_path / "toy.pt", log_prior, 0.8, tmp_path, chunk_frames=16)
+    write_description(tmp_path, exported.int8, 16, 0.8, TOY.lookahead_ms)
+    finals = export_finals(tmp_path / "toy.pt", log_prior, 0.8, tmp_path, chunk_frames=64)
+    for _ in range(2):  # entered once, however often
+        enter(tmp_path)
+    frames = np.random.default_rng(0).standard_normal((640, 80)).astype(np.float32)
+    with torch.no_grad():
+        whole = load_average(tmp_path / "toy.pt")(torch.from_numpy(frames)[None])
+        wanted = torch.log_softmax(whole, -1)[0].numpy() - 0.8 * log_prior
+    for chunk in (16, 64, 100, 640):
+        assert np.abs(run_onnx(finals.float32, frames, chunk) - wanted).max() < 2e-3
+    assert np.abs(run_onnx(finals.int8, frames, 64) - wanted).mean() < 0.1
+    model = load_model(tmp_path)
+    check_pair(RunningModel(model), RunningModel(model, role="finals"))
 
 
 def run_onnx(path: Path, frames: np.ndarray, chunk: int) -> np.ndarray:
@@ -107,12 +131,16 @@ def run_onnx(path: Path, frames: np.ndarray, chunk: int) -> np.ndarray:
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
-    states = {i.name: np.zeros(i.shape, kinds[i.type]) for i in session.get_inputs() if i.name != "x"}
+    first, *others = session.get_inputs()
+    states = {item.name: np.zeros(item.shape, kinds[item.type]) for item in others}
     outputs = []
     for start in range(0, len(frames), chunk):
-        found = session.run(None, {"x": frames[None, start : start + chunk], **states})
+        found = session.run(None, {first.name: frames[None, start : start + chunk], **states})
         scores = dict(zip(names, found, strict=True))
-        states = {name: scores[f"new_{name}"] for name in states}
+        states = {
+            name: scores[f"new_{name}"] if f"new_{name}" in scores else scores[f"{name}_next"]
+            for name in states
+        }
         outputs.append(scores["log_probs"][0])
     return np.concatenate(outputs)
 

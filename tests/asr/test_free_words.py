@@ -1,0 +1,59 @@
+"""The words of what is no order."""
+
+import math
+
+import numpy as np
+import pytest
+import tone_model
+
+from carvoice.asr.free_words import FreeWords
+from carvoice.asr.nbest import best_paths
+from carvoice.grammar.lexicon import Lexicon
+
+TOKENS = {token: number for number, token in enumerate(tone_model.TOKENS)}
+WORDS = {
+    "the": "dh ah|dh iy",
+    "moon": "m uw n",
+    "man": "m ae n",
+    "mahn": "m ae n",
+    "on": "aa n",
+}
+
+
+@pytest.fixture(scope="module")
+def free(tmp_path_factory):
+    return FreeWords(Lexicon(WORDS), TOKENS, tmp_path_factory.mktemp("words"))
+
+
+def rows_of(phones):
+    """Log-probabilities in which each phone is held for two frames, with a blank after it."""
+    ids = [number for phone in phones for number in (TOKENS[phone], TOKENS[phone], 0)]
+    rows = np.full((len(ids), len(TOKENS)), -30.0, np.float32)
+    rows[np.arange(len(ids)), ids] = 0.0
+    return rows
+
+
+def test_any_words_in_any_order(free):
+    said = ("m ae n", "aa n", "dh iy", "m uw n", "m uw n")
+    text = free.text(free.create(), rows_of(" ".join(said).split()))
+    assert text == "man on the moon moon"
+
+
+def test_of_words_that_sound_alike_the_more_frequent_one(free):
+    paths = best_paths(free.create(), rows_of(("m", "ae", "n")))
+    assert paths[0].cost == pytest.approx(3.0 + 0.7 * math.log(3), abs=0.01)
+    assert paths[1].cost == pytest.approx(3.0 + 0.7 * math.log(4), abs=0.01)
+
+
+def test_silence_is_no_word(free):
+    assert free.text(free.create(), np.tile(rows_of(("m",))[2:], (20, 1))) == ""
+    assert free.text(free.create(), np.zeros((0, len(TOKENS)), np.float32)) == ""
+
+
+def test_a_second_one_comes_from_the_cache_until_a_word_is_said_otherwise(tmp_path):
+    FreeWords(Lexicon(WORDS), TOKENS, tmp_path)
+    FreeWords(Lexicon(WORDS), TOKENS, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    other = Lexicon(WORDS, {"moon": (("m", "uh", "n"),)})
+    assert FreeWords(other, TOKENS, tmp_path).text
+    assert len(list(tmp_path.iterdir())) == 2
