@@ -1,10 +1,15 @@
 """Fit the confidence of near misses and draw its reliability.
 
 Right and wrong readings come from the shipped test sentences passed through the simulated recognizer
-(``nlu_channel``), readings of what is no command from made traps: a content word swapped for any other,
-the end cut off, a story told, words at random. The shipped rejected sentences are only measured.
+(``nlu_channel``), and unspoiled through a grammar of which a third of the templates is left out, as drivers
+say what no template has. Readings of what is no command come from made traps: a content word swapped for any
+other, the end cut off, a story told, words at random. The shipped rejected sentences are only measured.
 
-    python bench/nlu_calibration.py [--fit]     writes bench/results/nlu_calibration.md
+    python bench/nlu_calibration.py             writes bench/results/nlu_calibration.md
+    python -m training.gist TABLE 1 && python bench/nlu_calibration.py --fit TABLE
+
+What the words alone say is fitted to the test sentences, too; the weights must be fitted with a table that
+does not know the half they are fitted on.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from __future__ import annotations
 import random
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +28,19 @@ from scipy.optimize import minimize
 
 from carvoice.grammar import compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
+from carvoice.grammar.words import tokenize
 from carvoice.nlu import Understander
-from carvoice.nlu.confidence import NAMES, features, probability
+from carvoice.nlu.confidence import GIST_NAMES, features, probability
+from carvoice.nlu.gist import load_gist
 from carvoice.nlu.trial import load_tests
 from carvoice.resources import data_path
 
 RESULT = Path(__file__).parent / "results" / "nlu_calibration.md"
 NOISY, TRAPS = 4000, 2000
 TALK = Path(__file__).parent / "grammars" / "talk_dev.yaml"
-TALK_WEIGHT = 3  # how often each of its sentences counts
+LEFT_OUT = 1 / 3  # of the templates of the thin grammar
+# How much an example counts: there are more noisy ones than drivers' own wordings, and talk is scarce.
+WEIGHTS = {"noisy": 1.0, "free": 2.0, "trap": 1.5, "talk": 4.5}
 WORD_ERRORS = (0.05, 0.1, 0.2, 0.3)
 
 
@@ -39,8 +49,22 @@ def in_half(text: str, half: int) -> bool:
     return zlib.crc32(text.encode()) & 1 == half
 
 
-def examples(understander, lexicon, half):
-    """Features, is right, stated probability and kind of noisy commands, made traps, shipped rejected."""
+def thinned(grammar, rng):
+    """The grammar without a third of its templates."""
+    blocks = []
+    for block in grammar.blocks:
+        kept = tuple(template for template in block.sentences if rng.random() >= LEFT_OUT)
+        if kept:
+            blocks.append(replace(block, sentences=kept))
+    return replace(grammar, blocks=tuple(blocks))
+
+
+def examples(understander, thin, lexicon, half, table):
+    """Features, is right, stated probability and kind of near misses.
+
+    Kinds are noisy commands, commands a thin grammar has not, made traps, talk or the shipped rejected.
+    """
+    gist = load_gist(table)
     seed = 1 + half
     rng = random.Random(seed)
     shipped = load_tests(data_path("grammars", "en"))
@@ -50,16 +74,16 @@ def examples(understander, lexicon, half):
         if len(case.expected) == 1 and not case.context and in_half(case.sentence, half)
     ]
     held_out = [case.sentence for case in shipped if not case.expected]
-    talk = [case.sentence for case in load_tests(TALK)] * TALK_WEIGHT
+    talk = [case.sentence for case in load_tests(TALK) if in_half(case.sentence, half)]
     channel = Channel(lexicon, seed)
-    sound, exact = understander.sound, understander.exact
     rows, labels, stated, kinds = [], [], [], []
 
-    def add(kind, text, expected):
-        if exact.parse(text):
+    def add(kind, text, expected, parser=understander):
+        if parser.exact.parse(text):
             return
-        near = sound.nearest(text, {})
-        if near is None:
+        opinion = gist.opinion([token.text for token in tokenize(text)], parser.sound.number_words)
+        near = parser.sound.nearest(text, {}, (), opinion)
+        if near is None or near.evidence.gist is None:
             return
         values = {name: slot.value for name, slot in near.slots.items()}
         rows.append(features(near.evidence))
@@ -71,6 +95,8 @@ def examples(understander, lexicon, half):
     for _ in range(NOISY):
         case = rng.choice(cases)
         add("noisy", channel.corrupt(case.sentence, rng.choice(WORD_ERRORS)), case.expected[0])
+    for case in cases:
+        add("free", case.sentence, case.expected[0], thin)
     for text in traps([case.sentence for case in cases], lexicon, TRAPS, rng):
         add("trap", text, None)
     for text in talk if half == 0 else held_out:
@@ -78,17 +104,19 @@ def examples(understander, lexicon, half):
     return np.array(rows), np.array(labels, float), np.array(stated), np.array(kinds)
 
 
-def fit(rows, labels):
+def fit(rows, labels, kinds):
     """Bias and weights of a logistic regression with a small ridge."""
+    weight = np.array([WEIGHTS[kind] for kind in kinds])
     scale = rows.std(axis=0) + 1e-9
     x = np.hstack([np.ones((len(rows), 1)), rows / scale])
 
     def loss(w):
         score = np.clip(x @ w, -30, 30)
-        return np.mean(np.logaddexp(0, score) - labels * score) + 1e-4 * np.sum(w[1:] ** 2)
+        return np.average(np.logaddexp(0, score) - labels * score, weights=weight) + 1e-4 * np.sum(w[1:] ** 2)
 
-    # What speaks against a reading must never speak for it: only bias and margin may be positive.
-    bounds = [(None, None), *((0, None) if name == "margin" else (None, 0) for name in NAMES)]
+    # What speaks against a reading must never speak for it, and the other way round.
+    for_it = ("margin", "gist", "something by gist")
+    bounds = [(None, None), *((0, None) if name in for_it else (None, 0) for name in GIST_NAMES)]
     w = minimize(loss, np.zeros(x.shape[1]), method="L-BFGS-B", bounds=bounds).x
     return [w[0], *(w[1:] / scale)]
 
@@ -121,17 +149,19 @@ def picture(table, error, path):
 
 def main() -> None:
     lexicon = Lexicon.load()
-    understander = Understander(compile_grammar(load_grammar(data_path("grammars", "en"))), lexicon)
+    grammar = load_grammar(data_path("grammars", "en"))
+    understander = Understander(compile_grammar(grammar), lexicon)
+    thin = Understander(compile_grammar(thinned(grammar, random.Random(7))), lexicon)
     if "--fit" in sys.argv:
-        rows, labels, _, _ = examples(understander, lexicon, 0)
-        weights = fit(rows, labels)
+        rows, labels, _, kinds = examples(understander, thin, lexicon, 0, Path(sys.argv[2]))
+        weights = fit(rows, labels, kinds)
         print("BIAS =", round(float(weights[0]), 3))
         print("WEIGHTS = (")
-        for name, weight in zip(NAMES, weights[1:], strict=True):
+        for name, weight in zip(GIST_NAMES, weights[1:], strict=True):
             print(f"    {weight:.3f},  # {name}")
         print(")")
         return
-    rows, labels, stated, kinds = examples(understander, lexicon, 1)
+    rows, labels, stated, kinds = examples(understander, thin, lexicon, 1, data_path("gist-en.npz"))
     table, error = reliability(stated, labels)
     picture(table, error, RESULT.with_suffix(".svg"))
     lines = ["# Confidence of near misses\n", "![reliability](nlu_calibration.svg)\n"]

@@ -1,6 +1,7 @@
 """How sure an interpretation is: a probability from what distinguishes right readings from wrong ones.
 
-A logistic regression over a few plain features; its weights were fitted on simulated recognizer errors
+A logistic regression over a few plain features, one for readings whose meaning :mod:`carvoice.nlu.gist` knows
+and one for the rest; the weights were fitted on simulated recognizer errors and on free wordings
 (``bench/nlu_calibration.py``, which also draws the reliability diagram).
 """
 
@@ -24,6 +25,8 @@ class Evidence:
         dropped: words of the sentence that were not heard at all.
         worst: highest cost per phone of a word heard as another.
         number_cost: the same of its number words.
+        gist: probability of the meaning by the words alone; None if nothing is known of it.
+        gist_of_nothing: the same of meaning nothing.
     """
 
     cost: float
@@ -35,6 +38,8 @@ class Evidence:
     dropped: int = 0
     worst: float = 0.0
     number_cost: float = 0.0
+    gist: float | None = None
+    gist_of_nothing: float = 0.0
 
 
 MAX_MARGIN = 4.0
@@ -46,11 +51,16 @@ NAMES = (
 BIAS = 1.818
 WEIGHTS = (-2.766, -0.814, 0.472, -3.75, -0.086, -1.103, -1.3, -0.294, -0.142)
 
+GIST_NAMES = (*NAMES, "gist", "something by gist")
+GIST_BIAS = 0.47
+GIST_WEIGHTS = (-1.481, -0.609, 0.38, -1.594, -0.438, -0.442, -0.006, -0.159, -0.709, 2.019, 0.0)
+MOST_INCOMPLETE = 0.84
+
 
 def features(evidence: Evidence) -> tuple[float, ...]:
-    """The inputs of the regression, without the bias, in the order of ``NAMES``."""
+    """The inputs of the regression, without the bias, in the order of ``NAMES`` or ``GIST_NAMES``."""
     phones = max(1, evidence.phones)
-    return (
+    by_sound = (
         evidence.cost / phones,
         evidence.cost / math.sqrt(phones),
         min(evidence.margin, MAX_MARGIN),
@@ -61,9 +71,18 @@ def features(evidence: Evidence) -> tuple[float, ...]:
         min(evidence.worst, MAX_WORST),
         min(evidence.number_cost, MAX_WORST),
     )
+    if evidence.gist is None:
+        return by_sound
+    return (*by_sound, evidence.gist, 1.0 - evidence.gist_of_nothing)
 
 
 def probability(evidence: Evidence) -> float:
-    """Probability that intent and slots are right."""
-    score = BIAS + sum(weight * value for weight, value in zip(WEIGHTS, features(evidence), strict=True))
-    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, score))))
+    """Probability that intent and slots are right; no more than ``MOST_INCOMPLETE`` if a word was not heard.
+
+    What is missing may have been another word: it is asked for, however likely.
+    """
+    values = features(evidence)
+    bias, weights = (BIAS, WEIGHTS) if len(values) == len(WEIGHTS) else (GIST_BIAS, GIST_WEIGHTS)
+    score = bias + sum(weight * value for weight, value in zip(weights, values, strict=True))
+    found = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, score))))
+    return min(found, MOST_INCOMPLETE) if evidence.dropped else found

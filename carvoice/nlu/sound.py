@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from carvoice.nlu.confidence import Evidence
 from carvoice.nlu.exact import ExactParser, Reading
+from carvoice.nlu.gist import Opinion
 from carvoice.nlu.manners import Manners
 from carvoice.nlu.phonetic import Correction, HeardWord, PhoneticSearch
 from carvoice.records import Slot
 
 NO_RIVAL = 5.0
 MAX_RIVALS = 2
+LEAST_GIST = 1e-4
+GIST_WEIGHT = 0.7  # of the log probability by the words alone, beside the distance in sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,21 @@ class SoundParser:
         self._exact = exact
         self._manners = manners
 
+    @property
+    def number_words(self) -> frozenset[str]:
+        """Words that numbers are said with."""
+        return self._search.number_words
+
     def with_exact(self, exact: ExactParser) -> SoundParser:
         """The same search, its sentences understood by another parser."""
         return SoundParser(self._search, exact, self._manners)
 
     def nearest(
-        self, text: str, known: Mapping[str, Any], scores: Sequence[float | None] = ()
+        self,
+        text: str,
+        known: Mapping[str, Any],
+        scores: Sequence[float | None] = (),
+        opinion: Opinion | None = None,
     ) -> Near | None:
         """The reading that sounds most like the text; None if nothing is near at all.
 
@@ -56,25 +69,32 @@ class SoundParser:
             text: what was heard.
             known: the context.
             scores: the recognizer's probability of each word of the text; () if unknown.
+            opinion: what the words alone say of it; None if nothing is known.
         """
         words = self._search.hear(text, scores)
-        best: Reading | None = None
-        chosen: Correction | None = None
-        rivals: list[tuple[Reading, float]] = []
+        found: list[tuple[float, Reading, Correction, float | None]] = []
         for correction in self._search.search(words):
             if correction.lost_numbers or self._changes_meaning(words, correction):
                 continue
             readings = self._exact.parse(correction.text, known)
             if not readings:
                 continue
-            if best is None or chosen is None:
-                best, chosen = readings[0], correction
-            elif not any(is_same(readings[0], seen) for seen in (best, *(rival for rival, _ in rivals))):
-                rivals.append((readings[0], correction.cost - chosen.cost))
-                if len(rivals) == MAX_RIVALS:
-                    break
-        if best is None or chosen is None:
+            best = readings[0]
+            gist = None
+            if opinion is not None:
+                gist = opinion.of(best.intent, _values(best.slots))
+            bonus = 0.0 if gist is None else GIST_WEIGHT * math.log(max(LEAST_GIST, gist))
+            found.append((correction.cost - bonus, best, correction, gist))
+        if not found:
             return None
+        found.sort(key=lambda item: item[0])
+        distance, best, chosen, gist = found[0]
+        rivals: list[tuple[Reading, float]] = []
+        for further, reading, _, _ in found[1:]:
+            if not any(is_same(reading, seen) for seen in (best, *(rival for rival, _ in rivals))):
+                rivals.append((reading, further - distance))
+            if len(rivals) == MAX_RIVALS:
+                break
         evidence = Evidence(
             cost=chosen.cost,
             phones=chosen.phones,
@@ -85,6 +105,8 @@ class SoundParser:
             dropped=chosen.dropped,
             worst=chosen.worst,
             number_cost=chosen.number_cost,
+            gist=gist,
+            gist_of_nothing=0.0 if opinion is None else opinion.nothing,
         )
         return Near(chosen.text, best, _placed(best.slots, chosen, text), evidence, tuple(rivals))
 

@@ -16,18 +16,22 @@ from typing import Any
 from carvoice.errors import CarvoiceError
 from carvoice.grammar import replace_list
 from carvoice.grammar.automaton import Automaton
+from carvoice.grammar.words import tokenize
 from carvoice.nlu.amount import amounts, in_digits, place_in_words
 from carvoice.nlu.completion import Completions
-from carvoice.nlu.confidence import probability
+from carvoice.nlu.confidence import MOST_INCOMPLETE, probability
 from carvoice.nlu.exact import ExactParser, Reading
+from carvoice.nlu.gist import Gist, Opinion, load_gist
 from carvoice.nlu.manners import manners_of
 from carvoice.nlu.phonetic import SearchSettings
+from carvoice.nlu.places import moved, spanning, unplaced
 from carvoice.nlu.remarks import is_plea, wishes_beside_remarks
 from carvoice.nlu.searchbuilder import SearchBuilder
 from carvoice.nlu.sound import SoundParser, is_same
 from carvoice.nlu.speller import Pronouncer
 from carvoice.nlu.spoken import MAX_COMMANDS, carried_over, corrected, joints
 from carvoice.records import Hypothesis, Interpretation, PrefixState, Slot
+from carvoice.resources import data_path
 
 _LOG = logging.getLogger(__name__)
 
@@ -91,6 +95,9 @@ class Understander:
         self._manners = manners_of(automaton.language, automaton.settings)
         amounts("", automaton.language)  # makes its table now, 25 ms, not in the first turn
 
+        table = data_path(f"gist-{automaton.language.split('-')[0]}.npz")
+        self._gist: Gist | None = load_gist(table) if table.exists() and lexicon is not None else None
+        self._intents = frozenset(block.intent for block in automaton.blocks)
         self.exact = ExactParser(automaton)
         self.sound: SoundParser | None = None
         self._completions: Completions | None = None
@@ -204,7 +211,7 @@ class Understander:
         for better in corrected(text, self._manners):
             found = self._command(better, known, sure * 0.97)
             if found is not None:
-                return [_unplaced(found, text)]
+                return [unplaced(found, text)]
         several = self._compound(text, known, sure, MAX_COMMANDS)
         if several:
             return several
@@ -221,13 +228,13 @@ class Understander:
             reason = self.exact.parse(text[remark_start:remark_end], known)
             wish = self.exact.parse(text[start:end], known)
             if wish:
-                found = _moved(_interpretation(wish, text, sure), start)
+                found = moved(_interpretation(wish, text, sure), start)
                 if reason and reason[0].intent == found.intent:
                     added = {name: Slot(slot.value) for name, slot in reason[0].slots.items()}
                     found = replace(found, slots={**added, **found.slots})
                 return found
             if reason and is_plea(text[start:end], self._manners):
-                return _moved(_interpretation(reason, text, sure), remark_start)
+                return moved(_interpretation(reason, text, sure), remark_start)
         return None
 
     def _command(self, text: str, known: Mapping[str, Any], sure: float) -> Interpretation | None:
@@ -245,9 +252,7 @@ class Understander:
         limits = readings[0].out_of_range
         found = _interpretation(fitting or readings, text, sure)
         slots = {
-            name: _spanning(
-                slot, place_in_words(slot.start, numbers), place_in_words(slot.end, numbers), text
-            )
+            name: spanning(slot, place_in_words(slot.start, numbers), place_in_words(slot.end, numbers), text)
             for name, slot in found.slots.items()
         }
         found = replace(found, slots=slots)
@@ -279,14 +284,14 @@ class Understander:
         """The commands of the right half, which begins at ``start``."""
         found = self._command(right, known, sure)
         if found is not None:
-            return [_moved(found, start)]
+            return [moved(found, start)]
         more = self._compound(right, known, sure, at_most - 1)
         if more:
-            return [_moved(item, start) for item in more]
+            return [moved(item, start) for item in more]
         for carried in carried_over(left, right):
             found = self._command(carried, known, sure * 0.97)
             if found is not None:
-                return [_moved(found, start - (len(carried) - len(right)))]
+                return [moved(found, start - (len(carried) - len(right)))]
         return []
 
     # --- by sound ---
@@ -316,7 +321,13 @@ class Understander:
         self, text: str, known: Mapping[str, Any], scores: Sequence[float | None] = ()
     ) -> Interpretation | None:
         assert self.sound is not None
-        near = self.sound.nearest(text, known, scores)
+        opinion = None
+        if self._gist is not None:
+            opinion = self._gist.opinion([token.text for token in tokenize(text)], self.sound.number_words)
+        near = self.sound.nearest(text, known, scores, opinion)
+        guessed = opinion and self._guess(text, opinion)
+        if guessed and (near is None or probability(near.evidence) < guessed.confidence):
+            return guessed
         if near is None:
             return None
         best = near.reading
@@ -326,6 +337,18 @@ class Understander:
             for rival, margin in near.rivals
         )
         return Interpretation(best.intent, near.slots, sure, best.template, text, None, others)
+
+    def _guess(self, text: str, opinion: Opinion) -> Interpretation | None:
+        """What the words alone say; never so sure that it is done unasked."""
+        assert self.sound is not None
+        words = [token.text for token in tokenize(text)]
+        special = self.sound.number_words | self._manners.negations | self._manners.telling
+        guess = opinion.guess()
+        if guess is None or guess[0] not in self._intents or not special.isdisjoint(words):
+            return None
+        intent, values, sure = guess
+        slots = {name: Slot(value) for name, value in values.items()}
+        return Interpretation(intent, slots, MOST_INCOMPLETE * sure, "", text)
 
     def _compound_by_sound(self, text: str, known: Mapping[str, Any]) -> list[Interpretation]:
         best: list[Interpretation] = []
@@ -340,7 +363,7 @@ class Understander:
                 )
                 if found is None or found.confidence < self._settings.reject_below:
                     break
-                halves.append(_moved(found, offset))
+                halves.append(moved(found, offset))
             if len(halves) == 2 and (not best or _least(halves) > _least(best)):
                 best = halves
         return best
@@ -365,26 +388,3 @@ def _interpretation(readings: list[Reading], text: str, confidence: float) -> In
         if not is_same(reading, best)
     )
     return Interpretation(best.intent, best.slots, confidence, best.template, text, None, others[:4])
-
-
-def _unplaced(found: Interpretation, text: str) -> Interpretation:
-    """Slots whose places in the text are not known, as the text was put right."""
-    slots = {name: replace(slot, start=-1, end=-1) for name, slot in found.slots.items()}
-    return replace(found, slots=slots, text=text)
-
-
-def _spanning(slot: Slot, start: int, end: int, text: str) -> Slot:
-    return slot if slot.start < 0 else Slot(slot.value, text[start:end], start, end)
-
-
-def _moved(found: Interpretation, offset: int) -> Interpretation:
-    """Slots of a part of the text, placed in the whole."""
-    if not offset:
-        return found
-    slots = {
-        name: replace(slot, start=slot.start + offset, end=slot.end + offset)
-        if slot.start >= 0 and slot.start + offset >= 0
-        else replace(slot, start=-1, end=-1)
-        for name, slot in found.slots.items()
-    }
-    return replace(found, slots=slots)

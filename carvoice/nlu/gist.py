@@ -1,0 +1,147 @@
+"""What a sentence is about, by its words alone, in whatever order and with whatever between them.
+
+A linear classifier over embedded words and pairs of neighbours (Joulin et al., "Bag of tricks for efficient
+text classification", EACL 2017). It knows the meanings of the shipped grammar's test sentences, and what is
+none of them; ``training/gist.py`` fits it. It says how well the words go with a reading that was found by
+sound, and it knows wordings that no template has.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from carvoice.errors import GrammarError
+from carvoice.records import Value
+
+Meaning: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
+"""An intent and those of its slots that have few values, sorted."""
+
+NOTHING: Meaning = ("", ())
+LONGEST = 40  # words
+
+
+def text_features(words: Sequence[str], number_words: frozenset[str]) -> list[str]:
+    """Words and pairs of neighbours; a number is "#", however it is said."""
+    kept: list[str] = []
+    for word in words[:LONGEST]:
+        said = "#" if word in number_words or word.isdigit() else word
+        if said != "#" or kept[-1:] != ["#"]:
+            kept.append(said)
+    return kept + [f"{left} {right}" for left, right in pairwise(["<", *kept, ">"])]
+
+
+@dataclass(frozen=True, slots=True)
+class Gist:
+    """The classifier. Immutable; thread-safe.
+
+    Attributes:
+        features: what is known of words and pairs, with their rows; one that is not known has the last row
+            if it is a word, and none if it is a pair.
+        meanings: what there is to mean.
+        whole: per meaning, whether nothing is missing in it: it has no slot with many values.
+        closed: the slots with few values.
+        embeddings: float32 (features + 1, dimensions).
+        weights: float32 (dimensions, meanings).
+        bias: float32 (meanings,).
+        places: the index of each meaning.
+    """
+
+    features: Mapping[str, int]
+    meanings: tuple[Meaning, ...]
+    whole: tuple[bool, ...]
+    closed: frozenset[str]
+    embeddings: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    places: Mapping[Meaning, int] = field(default_factory=dict)
+
+    def opinion(self, words: Sequence[str], number_words: frozenset[str]) -> Opinion:
+        """What words say."""
+        return Opinion(self, self.probabilities(words, number_words))
+
+    def meaning_of(self, intent: str, values: Mapping[str, Value]) -> Meaning:
+        """The meaning of a reading, without its slots that have many values."""
+        return intent, tuple(
+            sorted((name, str(value)) for name, value in values.items() if name in self.closed)
+        )
+
+    def probabilities(self, words: Sequence[str], number_words: frozenset[str]) -> NDArray[np.float64]:
+        """The probability of each meaning, float64 (meanings,)."""
+        unknown = len(self.embeddings) - 1
+        rows = [
+            self.features.get(feature, unknown)
+            for feature in text_features(words, number_words)
+            if " " not in feature or feature in self.features
+        ]
+        if not rows:
+            rows = [unknown]
+        mixed = self.embeddings[rows].sum(axis=0) / np.sqrt(len(rows))
+        scores = (mixed @ self.weights + self.bias).astype(np.float64)
+        scores = np.exp(scores - scores.max())
+        found: NDArray[np.float64] = scores / scores.sum()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What the words of one text say of its meaning."""
+
+    gist: Gist
+    probabilities: NDArray[np.float64]
+
+    @property
+    def nothing(self) -> float:
+        """Probability of meaning nothing."""
+        return float(self.probabilities[self.gist.places[NOTHING]])
+
+    def of(self, intent: str, values: Mapping[str, Value]) -> float | None:
+        """Probability of the meaning of a reading; None if nothing is known of it."""
+        place = self.gist.places.get(self.gist.meaning_of(intent, values))
+        return None if place is None else float(self.probabilities[place])
+
+    def guess(self) -> tuple[str, dict[str, Value], float] | None:
+        """The likeliest meaning if nothing is missing in it: intent, slots and probability."""
+        place = int(self.probabilities.argmax())
+        if not self.gist.whole[place]:
+            return None
+        intent, slots = self.gist.meanings[place]
+        return intent, dict(slots), float(self.probabilities[place])
+
+
+@lru_cache(maxsize=2)
+def load_gist(path: Path) -> Gist:
+    """Read a classifier.
+
+    Raises:
+        GrammarError: the file is no classifier.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            about: dict[str, Any] = json.loads(bytes(stored["about"]))
+            embeddings = stored["embeddings"] * stored["embedding_scales"][:, None]
+            weights = stored["weights"] * stored["weight_scales"]
+            bias = stored["bias"].astype(np.float32)
+    except (OSError, KeyError, ValueError) as error:
+        raise GrammarError(f"no table of what sentences are about ({error})", path=path) from None
+    meanings = tuple(
+        (intent, tuple((name, value) for name, value in slots)) for intent, slots in about["meanings"]
+    )
+    return Gist(
+        {feature: row for row, feature in enumerate(about["features"])},
+        meanings,
+        tuple(bool(item) for item in about["whole"]),
+        frozenset(about["closed"]),
+        embeddings.astype(np.float32),
+        weights.astype(np.float32),
+        bias,
+        {meaning: place for place, meaning in enumerate(meanings)},
+    )
