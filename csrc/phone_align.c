@@ -9,6 +9,7 @@
 #define RING (CV_ALIGN_WINDOW + 1)
 #define MAX_MATCHES 65536
 #define HUGE_COST 1e9f
+#define LEVELS 16 /* of cost, by which the parses at a position are sorted */
 
 typedef struct {
     int32_t token[CV_ALIGN_KEEP];
@@ -39,14 +40,17 @@ struct cv_align {
     int32_t *first_match; /* per word */
     int32_t *matched_at;  /* per word: position + 1 its matches belong to */
     match *matches;
-    float limit;
     float ahead[CV_ALIGN_MAX_HEARD + 2]; /* cheapest parse at each position or a later one */
     float lost[CV_ALIGN_MAX_HEARD + 2];  /* lost_cost of all words that begin before a position */
     float insert[CV_ALIGN_MAX_HEARD];    /* per phone heard */
     float *swap;                         /* [SYMBOLS][MAX_HEARD]: meant, position heard */
     row rows[CV_ALIGN_MAX_DEPTH + 1];
-    int32_t want; /* stamp of the words and trie nodes wanted at a position */
+    int32_t want; /* stamp of the states, words and trie nodes wanted at a position */
     int32_t *wanted, *wanted_word, *wanted_state;
+    float *node_slack, *word_slack; /* how far the cheapest parse that wants it is behind the cheapest of all */
+    float *state_cost;
+    int32_t *waiting, *in_order; /* states whose words are wanted */
+    int32_t n_waiting;
 };
 
 static void lay_out(cv_align *s, cv_arena *arena, int32_t n_states, int32_t n_words, int32_t n_nodes,
@@ -65,6 +69,11 @@ static void lay_out(cv_align *s, cv_arena *arena, int32_t n_states, int32_t n_wo
     s->wanted = cv_take(arena, 4 * (size_t)n_nodes);
     s->wanted_word = cv_take(arena, 4 * ((size_t)n_words + 1));
     s->wanted_state = cv_take(arena, 4 * (size_t)n_states);
+    s->node_slack = cv_take_floats(arena, (size_t)n_nodes);
+    s->word_slack = cv_take_floats(arena, (size_t)n_words + 1);
+    s->state_cost = cv_take_floats(arena, (size_t)n_states);
+    s->waiting = cv_take(arena, 4 * (size_t)n_states);
+    s->in_order = cv_take(arena, 4 * (size_t)n_states);
 }
 
 size_t cv_align_size(int32_t n_states, int32_t n_words, int32_t n_nodes, int32_t max_tokens) {
@@ -89,7 +98,7 @@ cv_align *cv_align_init(void *memory, int32_t n_states, int32_t n_words, int32_t
 /* Offer a parse that stands in `state` after `to` phones. */
 static void offer(cv_align *s, const cv_align_costs *c, int32_t state, int32_t to, float cost,
                   int32_t previous, int32_t word, int32_t from, uint32_t history) {
-    if (cost > s->ahead[to] + c->beam || cost > s->limit) return;
+    if (cost > s->ahead[to] + c->beam) return;
     const int32_t slot = to % RING;
     cell *here = &s->cells[(size_t)slot * (size_t)s->n_states + (size_t)state];
     if (here->position != s->era + to) {
@@ -149,8 +158,7 @@ static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_tr
     if (width > CV_ALIGN_WINDOW) width = CV_ALIGN_WINDOW;
     float bound[CV_ALIGN_WINDOW + 1]; /* of a cell, from the best parse known at its position */
     for (int32_t k = 0; k <= width; k++) {
-        const float most = s->ahead[from + k] + c->beam + c->word_beam;
-        bound[k] = (most < s->limit ? most : s->limit) - s->ahead[from];
+        bound[k] = s->ahead[from + k] + c->beam + c->word_beam - s->ahead[from];
     }
     s->n_matches = 0;
     row *first = &s->rows[0];
@@ -176,33 +184,35 @@ static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_tr
         const float *swap = s->swap + (size_t)meant * CV_ALIGN_MAX_HEARD + from;
         const float drop = c->drop[meant];
         const float limit = c->word_limit_base + c->word_limit_slope * (float)depth;
+        const float slack = s->node_slack[node];
         const int32_t begin = above->low;
         const int32_t end = above->high + 1 <= width ? above->high + 1 : width;
         const float *up = above->cell;
         float *cell = here->cell;
-        cell[begin + 1] = up[begin + 1] + drop;
-        for (int32_t k = begin + 1; k <= end; k++) { /* no cell needs its left one yet: this is one sweep */
-            const float dropped = up[k + 1] + drop, swapped = up[k] + swap[k - 1];
-            cell[k + 1] = dropped < swapped ? dropped : swapped;
-        }
-        int32_t low = -1, high = -1;
+        int32_t low = width + 1, high = -1;
         float left = HUGE_COST;
-        for (int32_t k = begin; k <= width; k++) {
-            float cost = k <= end ? cell[k + 1] : HUGE_COST;
+        for (int32_t k = begin; k <= end; k++) {
+            float cost = up[k + 1] + drop;
             if (k > begin) {
-                const float inserted = left + insert[k - 1];
+                const float swapped = up[k] + swap[k - 1], inserted = left + insert[k - 1];
+                if (swapped < cost) cost = swapped;
                 if (inserted < cost) cost = inserted;
             }
-            if (cost <= limit && cost <= bound[k]) {
-                if (low < 0) low = k;
+            if (cost <= limit && cost + slack <= bound[k]) {
+                if (low > k) low = k;
                 high = k;
             } else {
                 cost = HUGE_COST; /* nothing grows out of it */
-                if (k > end) break;
             }
             cell[k + 1] = left = cost;
         }
-        if (low < 0) {
+        for (int32_t k = end + 1; k <= width && high == k - 1; k++) {
+            const float cost = left + insert[k - 1];
+            if (cost > limit || cost + slack > bound[k]) break;
+            cell[k + 1] = left = cost;
+            high = k;
+        }
+        if (high < 0) {
             node = trie->skip[node];
             continue;
         }
@@ -212,50 +222,88 @@ static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_tr
         for (int32_t w = trie->word_start[node]; w < trie->word_start[node + 1]; w++) {
             const int32_t word = trie->word_at[w];
             if (s->wanted_word[word] != s->want) continue;
+            const float so_far = s->word_slack[word] + c->word_beam;
             for (int32_t k = low ? low : 1; k <= high; k++) {
                 float cost = cell[k + 1];
                 if (cost > 0.0f) cost += lost[k] - lost[0];
-                if (cost < HUGE_COST && cost <= bound[k]) add_match(s, word, from, k, cost);
+                if (cost < HUGE_COST && cost + so_far <= bound[k]) add_match(s, word, from, k, cost);
             }
         }
         node++;
     }
 }
 
-/* Mark the words of a state, and of the states `further` words on, for a word may be dropped. */
+/* Mark the words that parses in `state` can go on with, and the ways to them in the trie. */
 static void want_state(cv_align *s, const cv_align_trie *trie, const cv_align_graph *graph, int32_t state,
-                       int32_t further) {
-    if (s->wanted_state[state] >= s->want * 4 + further) return;
-    s->wanted_state[state] = s->want * 4 + further;
+                       float slack) {
     for (int32_t a = graph->arc_start[state]; a < graph->arc_start[state + 1]; a++) {
         const int32_t word = graph->arc_word[a];
-        if (word != graph->wildcard && s->wanted_word[word] != s->want) {
-            s->wanted_word[word] = s->want;
-            for (int32_t i = trie->leaf_start[word]; i < trie->leaf_start[word + 1]; i++) {
-                for (int32_t node = trie->leaf_at[i]; node > 0 && s->wanted[node] != s->want;
-                     node = trie->parent[node])
-                    s->wanted[node] = s->want;
+        if (s->wanted_word[word] == s->want || word == graph->wildcard) continue;
+        s->wanted_word[word] = s->want;
+        s->word_slack[word] = slack;
+        for (int32_t i = trie->leaf_start[word]; i < trie->leaf_start[word + 1]; i++) {
+            for (int32_t node = trie->leaf_at[i]; node > 0 && s->wanted[node] != s->want;
+                 node = trie->parent[node]) {
+                s->wanted[node] = s->want;
+                s->node_slack[node] = slack;
             }
         }
-        if (further && graph->arc_next[a] != state && trie->shortest[word] <= CV_ALIGN_DROPPABLE)
-            want_state(s, trie, graph, graph->arc_next[a], further - 1);
     }
 }
 
-/* Mark the words that the parses at this position can go on with, and the ways to them in the trie. */
+static void wait(cv_align *s, int32_t state, float cost) {
+    if (s->wanted_state[state] != s->want) {
+        s->wanted_state[state] = s->want;
+        s->waiting[s->n_waiting++] = state;
+        s->state_cost[state] = cost;
+    } else if (s->state_cost[state] > cost) {
+        s->state_cost[state] = cost;
+    }
+}
+
+/* Mark the words that the parses at this position can go on with, also those a word further on where that
+ * word may go unheard. The words of the cheapest parses are marked first, so that each word and node knows
+ * what the cheapest parse that wants it has left to spend. */
 static void want_words(cv_align *s, const cv_align_costs *c, const cv_align_trie *trie,
                        const cv_align_graph *graph, int32_t at) {
     const int32_t slot = at % RING;
     const size_t base = (size_t)slot * (size_t)s->n_states;
+    const float bound = s->ahead[at] + c->beam;
     s->want++;
+    s->n_waiting = 0;
     for (int32_t i = 0; i < s->n_active[slot]; i++) {
         const int32_t state = s->active[base + (size_t)i];
         const cell *here = &s->cells[base + (size_t)state];
-        int32_t is_alive = 0;
-        for (int32_t k = 0; k < here->count; k++)
-            is_alive |= s->tokens[here->token[k]].cost <= s->ahead[at] + c->beam;
-        if (is_alive) want_state(s, trie, graph, state, 1);
+        float cost = HUGE_COST;
+        for (int32_t k = 0; k < here->count; k++) {
+            if (s->tokens[here->token[k]].cost < cost) cost = s->tokens[here->token[k]].cost;
+        }
+        if (cost > bound) continue;
+        wait(s, state, cost);
+        for (int32_t a = graph->arc_start[state]; a < graph->arc_start[state + 1]; a++) {
+            const int32_t word = graph->arc_word[a];
+            if (cost + trie->drop_word[word] <= bound && graph->arc_next[a] != state &&
+                trie->shortest[word] <= CV_ALIGN_DROPPABLE)
+                wait(s, graph->arc_next[a], cost + trie->drop_word[word]);
+        }
     }
+    int32_t start[LEVELS + 1] = {0}; /* a counting sort */
+    const float per_cost = (float)LEVELS / (c->beam + 1e-3f);
+    for (int32_t i = 0; i < s->n_waiting; i++)
+        start[1 + (int32_t)((s->state_cost[s->waiting[i]] - s->ahead[at]) * per_cost)]++;
+    for (int32_t i = 1; i <= LEVELS; i++) start[i] += start[i - 1];
+    for (int32_t i = 0; i < s->n_waiting; i++) {
+        const int32_t state = s->waiting[i];
+        s->in_order[start[(int32_t)((s->state_cost[state] - s->ahead[at]) * per_cost)]++] = state;
+    }
+    for (int32_t i = 0; i < s->n_waiting; i++) {
+        const float level = (float)(int32_t)((s->state_cost[s->in_order[i]] - s->ahead[at]) * per_cost);
+        want_state(s, trie, graph, s->in_order[i], level / per_cost);
+    }
+}
+
+static uint32_t with_word(uint32_t history, int32_t word) {
+    return (history ^ (uint32_t)(word + 1)) * 2654435761u + 40503u;
 }
 
 /* Offer the words that were heard as they are spelled: they bound what else is worth looking at. */
@@ -274,41 +322,66 @@ static void expand_identical(cv_align *s, const cv_align_costs *c, const cv_alig
         for (; arc < graph->arc_start[state + 1] && graph->arc_word[arc] == word; arc++) {
             for (int32_t k = 0; k < here->count; k++) {
                 const cv_align_token *token = &s->tokens[here->token[k]];
-                const uint32_t history = (token->history ^ (uint32_t)(word + 1)) * 2654435761u + 40503u;
-                offer(s, c, graph->arc_next[arc], to, token->cost, here->token[k], word, at, history);
+                offer(s, c, graph->arc_next[arc], to, token->cost, here->token[k], word, at,
+                      with_word(token->history, word));
             }
         }
     }
 }
 
+/* Let the parses in `state` that are new go on by every word that fits. */
 static void expand(cv_align *s, const cv_align_costs *c, const cv_align_trie *trie,
-                   const cv_align_graph *graph, const cv_align_heard *heard, int32_t t, int32_t heard_word) {
-    const cv_align_token token = s->tokens[t];
-    const int32_t from = token.to;
-    for (int32_t a = graph->arc_start[token.state]; a < graph->arc_start[token.state + 1]; a++) {
-        const int32_t word = graph->arc_word[a];
-        const uint32_t history = (token.history ^ (uint32_t)(word + 1)) * 2654435761u + 40503u;
+                   const cv_align_graph *graph, const cv_align_heard *heard, int32_t state, int32_t heard_word,
+                   int32_t from) {
+    const cell *here = &s->cells[(size_t)(from % RING) * (size_t)s->n_states + (size_t)state];
+    const float bound = s->ahead[from] + c->beam;
+    int32_t fresh[CV_ALIGN_KEEP], n_fresh = 0;
+    float cheapest = HUGE_COST;
+    for (int32_t k = 0; k < here->count; k++) {
+        cv_align_token *token = &s->tokens[here->token[k]];
+        if (token->is_expanded || token->cost > bound) continue;
+        token->is_expanded = 1;
+        fresh[n_fresh++] = here->token[k];
+        if (token->cost < cheapest) cheapest = token->cost;
+    }
+    if (!n_fresh) return;
+    const int32_t to = heard_word < 0 ? from : heard->word_to[heard_word];
+    const int may_pass = to > from && to - from <= CV_ALIGN_WINDOW; /* the heard word as a whole */
+    for (int32_t a = graph->arc_start[state]; a < graph->arc_start[state + 1]; a++) {
+        const int32_t word = graph->arc_word[a], next = graph->arc_next[a];
         if (word == graph->wildcard) {
-            if (heard_word < 0) continue;
-            const int32_t to = heard->word_to[heard_word];
-            if (to - from > CV_ALIGN_WINDOW || to == from) continue;
-            const int inside = graph->arc_next[a] == token.state;
-            offer(s, c, graph->arc_next[a], to, token.cost + c->wildcard_word + (inside ? 0 : c->wildcard), t,
-                  graph->n_words + heard_word, from, history);
+            const float cost = c->wildcard_word + (next == state ? 0.0f : c->wildcard);
+            for (int32_t k = 0; may_pass && k < n_fresh; k++) {
+                const cv_align_token *token = &s->tokens[fresh[k]];
+                offer(s, c, next, to, token->cost + cost, fresh[k], graph->n_words + heard_word, from,
+                      with_word(token->history, word));
+            }
             continue;
         }
-        if (trie->shortest[word] <= CV_ALIGN_DROPPABLE && graph->arc_next[a] != token.state)
-            offer(s, c, graph->arc_next[a], from, token.cost + trie->drop_word[word], t, word, from, history);
+        if (cheapest + trie->drop_word[word] <= bound && next != state &&
+            trie->shortest[word] <= CV_ALIGN_DROPPABLE) {
+            for (int32_t k = 0; k < n_fresh; k++) {
+                const cv_align_token *token = &s->tokens[fresh[k]];
+                offer(s, c, next, from, token->cost + trie->drop_word[word], fresh[k], word, from,
+                      with_word(token->history, word));
+            }
+        }
         if (s->matched_at[word] != from + 1) continue;
         for (int32_t m = s->first_match[word]; m >= 0; m = s->matches[m].next) {
-            offer(s, c, graph->arc_next[a], from + s->matches[m].length, token.cost + s->matches[m].cost, t,
-                  word, from, history);
+            const float cost = s->matches[m].cost;
+            const int32_t end = from + s->matches[m].length;
+            if (cheapest + cost > s->ahead[end] + c->beam) continue;
+            for (int32_t k = 0; k < n_fresh; k++) {
+                const cv_align_token *token = &s->tokens[fresh[k]];
+                offer(s, c, next, end, token->cost + cost, fresh[k], word, from,
+                      with_word(token->history, word));
+            }
         }
     }
-    if (heard_word >= 0 && heard->word_to[heard_word] - from <= CV_ALIGN_WINDOW &&
-        heard->word_to[heard_word] > from) {
-        offer(s, c, token.state, heard->word_to[heard_word], token.cost + heard->skip_cost[heard_word], t,
-              -2 - heard_word, from, token.history);
+    for (int32_t k = 0; may_pass && k < n_fresh; k++) {
+        const cv_align_token *token = &s->tokens[fresh[k]];
+        offer(s, c, state, to, token->cost + heard->skip_cost[heard_word], fresh[k], -2 - heard_word, from,
+              token->history);
     }
 }
 
@@ -329,7 +402,6 @@ int32_t cv_align_process(cv_align *s, const cv_align_costs *c, const cv_align_tr
                 c->substitute[k * CV_ALIGN_SYMBOLS + heard->phones[i]] * heard->weight[i];
         }
     }
-    s->limit = heard->limit;
     for (int32_t i = 0; i < RING; i++) s->n_active[i] = 0;
     if (s->want > INT32_MAX / 8) {
         memset(s->wanted, 0, 4 * (size_t)trie->n_nodes);
@@ -352,6 +424,7 @@ int32_t cv_align_process(cv_align *s, const cv_align_costs *c, const cv_align_tr
         if (at == n && s->n_active[slot] == 0) return 0;
         while (word < heard->n_words && heard->word_from[word] < at) word++;
         int32_t heard_word = word < heard->n_words && heard->word_from[word] == at ? word : -1;
+        if (s->ahead[at] > heard->limit) return 0;
         if (s->n_active[slot]) {
             if (heard_word >= 0) expand_identical(s, c, graph, heard, heard_word, at);
             want_words(s, c, trie, graph, at);
@@ -366,15 +439,8 @@ int32_t cv_align_process(cv_align *s, const cv_align_costs *c, const cv_align_tr
         s->at = at;
         do {
             s->fresh = 0;
-            for (int32_t i = 0; i < s->n_active[slot]; i++) {
-                const cell *here = &s->cells[base + (size_t)s->active[base + (size_t)i]];
-                for (int32_t k = 0; k < here->count; k++) {
-                    const int32_t t = here->token[k];
-                    if (s->tokens[t].is_expanded || s->tokens[t].cost > s->ahead[at] + c->beam) continue;
-                    s->tokens[t].is_expanded = 1;
-                    expand(s, c, trie, graph, heard, t, heard_word);
-                }
-            }
+            for (int32_t i = 0; i < s->n_active[slot]; i++)
+                expand(s, c, trie, graph, heard, s->active[base + (size_t)i], heard_word, at);
         } while (s->fresh);
         if (at < n) s->n_active[slot] = 0;
     }

@@ -6,7 +6,7 @@
  * string correction problem", JACM 21(1), 1974) along a trie of all pronunciations, from each phone at
  * which a word may begin; the automaton then goes from position to position as in Viterbi beam search,
  * keeping in each state the few cheapest parses that differ in their words. A parse is dropped when it is
- * more than the beam above the cheapest one that has come as far or farther, or above the sentence's limit.
+ * more than the beam above the cheapest one that has come as far or farther.
  */
 #ifndef CV_PHONE_ALIGN_H
 #define CV_PHONE_ALIGN_H
@@ -51,7 +51,8 @@ typedef struct {
 /* What was heard: phones, and the words they came from. word_from/word_to are positions between phones;
  * word_id is the word in the vocabulary or -1; skip_cost what it costs to leave the word out, lost_cost what
  * it costs on top to hear anything else in it that does not sound the same. weight is per phone how much
- * it counts (1: as the costs say; less where the recognizer was in doubt). limit: no sentence costs more. */
+ * it counts (1: as the costs say; less where the recognizer was in doubt). limit: the search ends with nothing
+ * when even the cheapest parse costs more. */
 typedef struct {
     const uint8_t *phones;
     const float *weight;

@@ -132,7 +132,7 @@ cdef class Aligner:
             phones: symbols heard, one byte each; at most 400.
             words: the words heard, in order: (from, to, word id or -1, cost of leaving it out, cost of
                 hearing something else in it), where from and to are positions between phones.
-            limit: no sentence may cost more.
+            limit: the search ends with nothing when the cheapest sentence must cost more.
             weights: per phone how much it counts; None for 1 each.
             n_best: how many sentences to return at most.
 

@@ -86,3 +86,22 @@ def probability(evidence: Evidence) -> float:
     score = bias + sum(weight * value for weight, value in zip(weights, values, strict=True))
     found = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, score))))
     return min(found, MOST_INCOMPLETE) if evidence.dropped else found
+
+
+def most_cost(phones: int, at_least: float, gist: float | None = None) -> float:
+    """The cost beyond which no reading of so many phones can be so probable, whatever else speaks for it.
+
+    Args:
+        phones: phones heard.
+        at_least: the probability.
+        gist: the highest probability that the words alone give any meaning; None if nothing is known of them.
+    """
+    if at_least <= 0.0:
+        return math.inf
+    wanted = math.log(at_least / (1.0 - at_least))
+    best = BIAS + WEIGHTS[2] * MAX_MARGIN
+    most = (wanted - best) / (WEIGHTS[0] / phones + WEIGHTS[1] / math.sqrt(phones))
+    if gist is not None:
+        best = GIST_BIAS + GIST_WEIGHTS[2] * MAX_MARGIN + GIST_WEIGHTS[9] * gist + max(0.0, GIST_WEIGHTS[10])
+        most = max(most, (wanted - best) / (GIST_WEIGHTS[0] / phones + GIST_WEIGHTS[1] / math.sqrt(phones)))
+    return most

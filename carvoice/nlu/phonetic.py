@@ -6,8 +6,9 @@ them (see ``csrc/phone_align.h``). What comes out is text that the exact parser 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -201,10 +202,18 @@ class PhoneticSearch:
                         heard.append(HeardWord(part, variants[0], token.start, token.end, weight))
         return heard
 
-    def search(self, heard: Sequence[HeardWord], n_best: int = 8) -> list[Correction]:
-        """The sentences that sound most like the words, the likeliest first."""
+    def search(
+        self, heard: Sequence[HeardWord], limit: float = math.inf, n_best: int = 8
+    ) -> Iterator[Correction]:
+        """The sentences that sound most like the words, the likeliest first.
+
+        Args:
+            heard: the words.
+            limit: none, when even the likeliest must cost more.
+            n_best: so many sentences at most.
+        """
         if not heard or len(heard) > MAX_HEARD_WORDS:
-            return []
+            return
         words: list[HeardSpan] = []
         at = 0
         idle = self._in_phrases(heard)
@@ -218,8 +227,8 @@ class PhoneticSearch:
         if any(word.weight != 1.0 for word in heard):
             weights = [word.weight for word in heard for _ in word.symbols]
         phones = b"".join(word.symbols for word in heard)
-        found = self._aligner.search(phones, words, weights=weights, n_best=n_best)
-        return [self._correction(cost, steps, heard, words) for cost, steps in found]
+        for cost, steps in self._aligner.search(phones, words, limit=limit, weights=weights, n_best=n_best):
+            yield self._correction(cost, steps, heard, words)
 
     def _correction(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from carvoice.nlu.confidence import Evidence
+from carvoice.nlu.confidence import Evidence, most_cost
 from carvoice.nlu.exact import ExactParser, Reading
 from carvoice.nlu.gist import Opinion
 from carvoice.nlu.manners import Manners
@@ -62,6 +62,7 @@ class SoundParser:
         known: Mapping[str, Any],
         scores: Sequence[float | None] = (),
         opinion: Opinion | None = None,
+        at_least: float = 0.0,
     ) -> Near | None:
         """The reading that sounds most like the text; None if nothing is near at all.
 
@@ -70,10 +71,13 @@ class SoundParser:
             known: the context.
             scores: the recognizer's probability of each word of the text; () if unknown.
             opinion: what the words alone say of it; None if nothing is known.
+            at_least: the search ends when no reading can be so probable any more.
         """
         words = self._search.hear(text, scores)
+        phones = max(1, sum(len(word.symbols) for word in words))
+        limit = most_cost(phones, at_least, None if opinion is None else 1.0 - opinion.nothing)
         found: list[tuple[float, Reading, Correction, float | None]] = []
-        for correction in self._search.search(words):
+        for correction in self._search.search(words, limit):
             if correction.lost_numbers or self._changes_meaning(words, correction):
                 continue
             readings = self._exact.parse(correction.text, known)

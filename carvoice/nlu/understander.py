@@ -36,6 +36,8 @@ from carvoice.resources import data_path
 _LOG = logging.getLogger(__name__)
 
 OUT_OF_RANGE = "out of range"
+HOPELESS = 0.3
+"""Readings by sound that cannot be so probable are not looked for: they are not even asked back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +326,8 @@ class Understander:
         opinion = None
         if self._gist is not None:
             opinion = self._gist.opinion([token.text for token in tokenize(text)], self.sound.number_words)
-        near = self.sound.nearest(text, known, scores, opinion)
+        at_least = min(HOPELESS, self._settings.reject_below)
+        near = self.sound.nearest(text, known, scores, opinion, at_least)
         guessed = opinion and self._guess(text, opinion)
         if guessed and (near is None or probability(near.evidence) < guessed.confidence):
             return guessed

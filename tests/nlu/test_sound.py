@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from carvoice.grammar import build_acceptor, compile_grammar, parse_grammar
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.nlu import Understander
+from carvoice.nlu.confidence import MAX_MARGIN, Evidence, most_cost, probability
 from carvoice.nlu.confusion import Confusions
 from carvoice.nlu.phonetic import PhoneticSearch, SearchSettings
 from carvoice.nlu.speller import Speller
@@ -76,9 +77,24 @@ def oracle(heard):
 def test_the_cheapest_sentence_is_the_oracles(heard):
     (word,) = SEARCH.hear(heard)
     skip_nothing = type(word)("?", word.symbols, 0, len(heard))
-    found = SEARCH.search([skip_nothing], 8)
+    found = list(SEARCH.search([skip_nothing]))
     assert found[0].cost == pytest.approx(oracle(heard), abs=1e-4)
     assert [item.cost for item in found] == sorted(item.cost for item in found)
+
+
+@given(st.text(ALPHABET, min_size=2, max_size=8), st.floats(0.0, 12.0))
+@settings(max_examples=40, deadline=None)
+def test_only_what_costs_too_much_is_given_up(heard, limit):
+    words = SEARCH.hear(heard)
+    everything, found = list(SEARCH.search(words)), list(SEARCH.search(words, limit))
+    assert found == everything or (not found and everything[0].cost > limit)
+
+
+@given(st.integers(1, 60), st.floats(0.01, 0.99), st.one_of(st.none(), st.floats(0.0, 1.0)))
+def test_no_reading_that_costs_more_is_so_probable(phones, at_least, gist):
+    cost = most_cost(phones, at_least, gist)
+    for known in (None, gist):
+        assert probability(Evidence(cost + 1e-3, phones, MAX_MARGIN, gist=known)) <= at_least
 
 
 VOLUME = """
