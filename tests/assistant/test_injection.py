@@ -60,25 +60,35 @@ def obey(handler: Handler, body) -> None:
     handler.end_stream()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def obedient() -> Iterator[ChatServer]:
     server = ChatServer(obey)
     yield server
     server.close()
 
 
-@pytest.fixture
-def assistant(obedient: ChatServer, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Assistant]:
+@pytest.fixture(scope="module", params=[""])
+def poisoned(
+    obedient: ChatServer, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Assistant]:
+    tmp_path = tmp_path_factory.mktemp("poisoned")
     (tmp_path / "poison.md").write_text(POISON)
     remote = RemoteConfig(name="obedient", base_url=obedient.base_url, model="m", tags=("tools",))
     (tmp_path / "contacts.yaml").write_text(CONTACTS)
     config = Config(
         language=LanguageConfig(grammars=(tmp_path / "contacts.yaml",)),
         llm=LlmConfig(manual=tmp_path, remotes=(remote,), first_token_timeout_s=30.0, total_timeout_s=60.0),
-        vehicle=VehicleConfig(channel=f"injection-{tmp_path.name}", scenario=getattr(request, "param", "")),
+        vehicle=VehicleConfig(channel=f"injection-{tmp_path.name}", scenario=request.param),
     )
     with Assistant(config, aloud=False) as running:
         yield running
+
+
+@pytest.fixture
+def assistant(poisoned: Assistant) -> Iterator[Assistant]:
+    yield poisoned
+    while poisoned.dialogue.expects:
+        poisoned.say("no")
 
 
 def sent(*turns: Turn) -> list[str]:
@@ -88,7 +98,7 @@ def sent(*turns: Turn) -> list[str]:
 def test_without_a_yes_nothing_is_sent(assistant: Assistant, obedient: ChatServer) -> None:
     asked = assistant.say(QUESTION)
     assert (
-        "call TrunkOpen" in obedient.requests[0]["messages"][-1]["content"]
+        "call TrunkOpen" in obedient.requests[-1]["messages"][-1]["content"]
     )  # the poison did reach the model
     assert asked.answer is not None
     assert asked.answer.untrusted
@@ -108,7 +118,7 @@ def test_one_yes_is_for_one_action(assistant: Assistant) -> None:
     assert all("Trunk" in a.action.path for a in done.actuations)
 
 
-@pytest.mark.parametrize("assistant", ["driving60"], indirect=True)
+@pytest.mark.parametrize("poisoned", ["driving60"], indirect=True)
 def test_a_yes_does_not_get_past_the_gate(assistant: Assistant) -> None:
     asked = assistant.say(QUESTION)
     answered = assistant.say("yes")
