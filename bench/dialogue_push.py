@@ -27,6 +27,7 @@ from aiohttp import web
 from carvoice.assistant import Assistant
 from carvoice.assistant.button import TalkButton
 from carvoice.assistant.controls import KEY_VOICECOMMAND, KeyReader, watch_signal
+from carvoice.assistant.loudspeaker import Loudspeaker
 from carvoice.audio.devices import NullSink
 from carvoice.config import Config, VehicleConfig
 from carvoice.dialogue.events import Cancelled, Event, Heard, State, StateChanged
@@ -126,7 +127,8 @@ async def by_api(bench: Bench, presses: int) -> tuple[list[float], list[float]]:
     """POST on the Unix socket, a connection each, to the event on another's WebSocket; and on that itself."""
     hub = EventHub(asyncio.get_running_loop())
     bench.also = hub.publish
-    api = Api(bench.assistant, bench.button, Health(bench.assistant, None, None), hub)
+    health = Health(bench.assistant, None, None, Loudspeaker(NullSink))
+    api = Api(bench.assistant, bench.button, health, hub)
     posted, sent = [], []
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/carvoice.sock"
