@@ -135,8 +135,10 @@ class Health:
         problems: list[str] = []
         local, remote = answerer.tier("local"), answerer.tier("remote")
         if isinstance(local, LocalTier):
-            figures["local"] = {"pid": local.pid, "restarts": local.restarts}
-            figures["local"]["is_loaded"] = local.report is not None
+            report = local.report
+            figures["local"] = {"pid": local.pid, "restarts": local.restarts, "is_loaded": report is not None}
+            if report is not None:  # its threads and memory, how long it took to load and to warm
+                figures["local"] |= asdict(report)
             if local.pid is None:
                 problems.append("the local model is down")
         if isinstance(remote, Router):
