@@ -56,12 +56,17 @@ def build_automaton(config: LanguageConfig) -> Automaton:
     Raises:
         GrammarError: a file is missing or wrong; it names file, line and column.
     """
-    return compile_files(grammar_paths(config), config.code, cache_folder() / "grammars")
+    return compile_files(grammar_paths(config), config.code, _kept_grammars())
+
+
+def _kept_grammars() -> Path:
+    return cache_folder() / "grammars"
 
 
 def build_understander(automaton: Automaton, lexicon: Lexicon, config: NluConfig) -> Understander:
     """The parser of what was heard."""
-    return Understander(automaton, lexicon, UnderstanderSettings(reject_below=config.min_confidence))
+    settings = UnderstanderSettings(reject_below=config.min_confidence, keep_in=_kept_grammars())
+    return Understander(automaton, lexicon, settings)
 
 
 def build_prefix_parser(automaton: Automaton) -> Understander:
@@ -76,7 +81,7 @@ def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) 
         ModelError: the model is missing or damaged.
     """
     return GrammarRecognizer(
-        sentences(automaton),
+        sentences(automaton, _kept_grammars()),
         find_asr_model(config),
         lexicon,
         threads=config.threads,

@@ -93,7 +93,7 @@ def load_adjustments(path: Path) -> dict[str, Adjustment]:
 
 def _intents(path: Path) -> dict[str, Any]:
     try:
-        table: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        table: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except OSError as error:
         raise GrammarError(f"cannot be read ({error.strerror})", path=path) from None
     except yaml.YAMLError as error:

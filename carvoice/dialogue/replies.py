@@ -76,7 +76,7 @@ class Replies:
             GrammarError: it cannot be read, is not YAML or not of this form.
         """
         try:
-            table = yaml.safe_load(path.read_text(encoding="utf-8"))
+            table = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         except OSError as error:
             raise GrammarError(f"cannot be read ({error.strerror})", path=path) from None
         except yaml.YAMLError as error:

@@ -5,16 +5,19 @@ A file of another version or byte order is refused; :mod:`carvoice.grammar.kept`
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from carvoice.errors import GrammarError
+from carvoice.grammar.acceptor import WordAcceptor
 from carvoice.grammar.automaton import Automaton, BlockInfo, ListProgram, TemplateInfo
 
 FORMAT = 3
@@ -52,19 +55,64 @@ def save(automaton: Automaton, path: Path) -> None:
         "arrays": [[str(array.dtype), len(array)] for array in arrays],
     }
     encoded = json.dumps(head, ensure_ascii=False).encode()
+    raw = io.BytesIO()
+    raw.write(_MAGIC + len(encoded).to_bytes(8, "little") + encoded)
+    raw.write(b"\0" * (-raw.tell() % 8))
+    for array in arrays:
+        raw.write(array.tobytes())
+        raw.write(b"\0" * (-raw.tell() % 8))
+    _write_whole(path, raw.getvalue())
+
+
+def _write_whole(path: Path, raw: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(_MAGIC + len(encoded).to_bytes(8, "little") + encoded)
-            file.write(b"\0" * (-file.tell() % 8))
-            for array in arrays:
-                file.write(array.tobytes())
-                file.write(b"\0" * (-file.tell() % 8))
+            file.write(raw)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def save_acceptor(acceptor: WordAcceptor, path: Path) -> None:
+    """Write a word acceptor, as numpy's npz; readers never see half a file."""
+    raw = io.BytesIO()
+    np.savez(
+        raw,
+        words=np.frombuffer("\n".join(acceptor.words).encode(), np.uint8),
+        size=np.array([acceptor.start, acceptor.n_states], np.int32),
+        finals=np.array(sorted(acceptor.finals), np.int32),
+        sources=acceptor.sources,
+        labels=acceptor.labels,
+        targets=acceptor.targets,
+    )
+    _write_whole(path, raw.getvalue())
+
+
+def load_acceptor(path: Path) -> WordAcceptor:
+    """Read a word acceptor.
+
+    Raises:
+        GrammarError: the file is missing, cut off, or none of ours.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            start, n_states = kept["size"].tolist()
+            return WordAcceptor(
+                words=tuple(kept["words"].tobytes().decode().split("\n")),
+                start=start,
+                finals=frozenset(kept["finals"].tolist()),
+                n_states=n_states,
+                sources=kept["sources"],
+                labels=kept["labels"],
+                targets=kept["targets"],
+            )
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise GrammarError(
+            f"no word acceptor of this version ({error}); build it again", path=path
+        ) from error
 
 
 def load(path: Path) -> Automaton:

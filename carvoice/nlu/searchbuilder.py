@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from carvoice.grammar.acceptor import WordAcceptor, build_acceptor
+from pathlib import Path
+
+from carvoice.grammar.acceptor import WordAcceptor
 from carvoice.grammar.automaton import Automaton
 from carvoice.grammar.graft import graft_list
+from carvoice.grammar.kept import kept_acceptor
 from carvoice.grammar.lists import replace_list
 from carvoice.nlu.confusion import Confusions
 from carvoice.nlu.manners import Manners
@@ -24,6 +27,7 @@ class SearchBuilder:
         manners: which words may be left out for little, and which must not.
         settings: limits of the search.
         max_list_values: longer lists are left out.
+        keep_in: folder where the word sequences of the grammar are kept; None builds them every time.
 
     Raises:
         GrammarError: the table of confusions cannot be read.
@@ -36,6 +40,7 @@ class SearchBuilder:
         manners: Manners,
         settings: SearchSettings,
         max_list_values: int,
+        keep_in: Path | None = None,
     ) -> None:
         table = data_path(f"confusions-{automaton.language.split('-')[0]}.tsv")
         if lexicon is not None and table.exists():
@@ -46,6 +51,7 @@ class SearchBuilder:
         self._manners = manners
         self._settings = settings
         self._max_list_values = max_list_values
+        self._keep_in = keep_in
         self._apart: dict[frozenset[str], WordAcceptor] = {}
 
     def build(
@@ -62,7 +68,7 @@ class SearchBuilder:
         """
         acceptor = self._apart.get(replaced)
         if acceptor is None:
-            acceptor = build_acceptor(self._automaton, self._max_list_values, sorted(replaced))
+            acceptor = kept_acceptor(self._automaton, self._max_list_values, sorted(replaced), self._keep_in)
             self._apart = {replaced: acceptor}
         for name in sorted(replaced):
             program = next(item for item in automaton.lists if item.name == name)

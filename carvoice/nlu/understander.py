@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from carvoice.errors import CarvoiceError
@@ -61,6 +62,7 @@ class UnderstanderSettings:
         exact_confidence: confidence of an exact parse of text whose recognition is not in doubt.
         max_list_values: longer lists are matched word for word only.
         search: limits of the search by sound.
+        keep_in: folder where the grammar's word sequences are kept for the next start; None for none.
     """
 
     reject_below: float = 0.75
@@ -68,6 +70,7 @@ class UnderstanderSettings:
     exact_confidence: float = 0.999
     max_list_values: int = 20_000
     search: SearchSettings = field(default_factory=SearchSettings)
+    keep_in: Path | None = None
 
 
 class Understander:
@@ -108,7 +111,12 @@ class Understander:
         self._building = threading.Lock()
         if self._settings.near_misses:
             self._builder = SearchBuilder(
-                automaton, lexicon, self._manners, self._settings.search, self._settings.max_list_values
+                automaton,
+                lexicon,
+                self._manners,
+                self._settings.search,
+                self._settings.max_list_values,
+                self._settings.keep_in,
             )
             self._listen_for(self.exact, self._replaced)
 

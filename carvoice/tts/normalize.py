@@ -170,7 +170,7 @@ class Speller:
 
 def _load(path: Path) -> _Words:
     try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except OSError as error:
         raise ConfigError(
             f"{path}: no spoken forms for this language ({error.strerror}); add the file"

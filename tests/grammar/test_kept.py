@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from carvoice.errors import GrammarError
-from carvoice.grammar import compile_grammar, kept, load_grammar
+from carvoice.grammar import build_acceptor, compile_grammar, kept, load_grammar, replace_list
 from carvoice.nlu import Understander, UnderstanderSettings
 from carvoice.resources import data_path
 
@@ -85,6 +85,35 @@ def test_old_ones_are_forgotten(grammar, tmp_path, monkeypatch):
     for language in ("en", "de", "fr"):
         kept.compile_files([grammar], language, tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_the_word_sequences_are_built_once(tmp_path, monkeypatch):
+    automaton = compile_grammar(load_grammar(data_path("grammars", "de")))
+    fresh = build_acceptor(automaton)
+    assert same(kept.kept_acceptor(automaton, 20_000, (), tmp_path), fresh)
+    monkeypatch.setattr(kept, "build_acceptor", None)  # it would fail if it were built again
+    assert same(kept.kept_acceptor(automaton, 50_000, (), tmp_path), fresh)  # no list is that long
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-20])
+    monkeypatch.setattr(kept, "build_acceptor", build_acceptor)
+    assert same(kept.kept_acceptor(automaton, 20_000, (), tmp_path), fresh)
+
+
+def test_other_names_are_other_word_sequences(grammar, tmp_path):
+    automaton = compile_grammar(load_grammar(grammar))
+    kept.kept_acceptor(automaton, 100, (), tmp_path)
+    for other in (replace_list(automaton, "state", ["up"]), replace_list(automaton, "state", ["on", "up"])):
+        assert same(kept.kept_acceptor(other, 100, (), tmp_path), build_acceptor(other))
+    for most, apart in ((1, ()), (100, ("state",))):
+        built = build_acceptor(automaton, most, apart)
+        assert same(kept.kept_acceptor(automaton, most, apart, tmp_path), built)
+    assert len(list(tmp_path.glob("*.acceptor"))) == 5
+
+
+def same(one, other):
+    return (one.words, one.start, one.finals, one.n_states, one.arcs) == (
+        other.words, other.start, other.finals, other.n_states, other.arcs
+    )  # fmt: skip
 
 
 def test_mistakes_are_named_as_ever(grammar, tmp_path):
