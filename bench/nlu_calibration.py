@@ -5,11 +5,11 @@ Right and wrong readings come from the shipped test sentences passed through the
 say what no template has. Readings of what is no command come from made traps: a content word swapped for any
 other, the end cut off, a story told, words at random. The shipped rejected sentences are only measured.
 
-    python bench/nlu_calibration.py             writes bench/results/nlu_calibration.md
     python -m training.gist TABLE 1 && python bench/nlu_calibration.py --fit TABLE
+    python -m training.gist TABLE 0 && python bench/nlu_calibration.py TABLE
 
-What the words alone say is fitted to the test sentences, too; the weights must be fitted with a table that
-does not know the half they are fitted on.
+The last writes bench/results/nlu_calibration.md. What the words alone say is fitted to the test sentences,
+too: each half of them is fitted and measured on with a table that does not know it.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def fit(rows, labels, kinds):
         return np.average(np.logaddexp(0, score) - labels * score, weights=weight) + 1e-4 * np.sum(w[1:] ** 2)
 
     # What speaks against a reading must never speak for it, and the other way round.
-    for_it = ("margin", "gist", "something by gist")
+    for_it = ("margin", "gist")
     bounds = [(None, None), *((0, None) if name in for_it else (None, 0) for name in GIST_NAMES)]
     w = minimize(loss, np.zeros(x.shape[1]), method="L-BFGS-B", bounds=bounds).x
     return [w[0], *(w[1:] / scale)]
@@ -161,7 +161,7 @@ def main() -> None:
             print(f"    {weight:.3f},  # {name}")
         print(")")
         return
-    rows, labels, stated, kinds = examples(understander, thin, lexicon, 1, data_path("gist-en.npz"))
+    rows, labels, stated, kinds = examples(understander, thin, lexicon, 1, Path(sys.argv[1]))
     table, error = reliability(stated, labels)
     picture(table, error, RESULT.with_suffix(".svg"))
     lines = ["# Confidence of near misses\n", "![reliability](nlu_calibration.svg)\n"]
@@ -169,19 +169,27 @@ def main() -> None:
     lines += [f"| {lo:.1f}-{hi:.1f} | {n} | {m:.3f} | {s:.3f} |" for lo, hi, n, m, s in table]
     lines.append(
         f"\nExpected calibration error, 10 bins: {error:.3f}, over {len(labels)} near misses: commands of "
-        "one half of the shipped tests through the simulated recognizer at 5 to 30 % word error, traps made "
-        "of them, and half of the shipped rejected sentences. The weights were fitted on the other half, "
-        "with other seeds.\n"
+        "one half of the shipped tests through the simulated recognizer at 5 to 30 % word error, or without "
+        "a third of the templates, traps made of them, and half of the shipped rejected sentences. The "
+        "weights were fitted on the other half, with other seeds.\n"
     )
-    noisy, trap, held = (kinds == kind for kind in ("noisy", "trap", "rejected"))
-    lines.append("| accept from | noisy commands right | wrong | made traps taken | shipped rejected taken |")
-    lines.append("|---|---|---|---|---|")
+    noisy, free, trap, held = (kinds == kind for kind in ("noisy", "free", "trap", "rejected"))
+    lines.append(
+        "| accept from | noisy commands right | wrong | wordings left out right | wrong | made traps taken "
+        "| shipped rejected taken |"
+    )
+    lines.append("|---|---|---|---|---|---|---|")
     for at in (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9):
         taken = stated >= at
         right = 100 * (taken & (labels > 0))[noisy].sum() / NOISY
         wrong = 100 * (taken & (labels == 0))[noisy].sum() / NOISY
         made = 100 * taken[trap].sum() / TRAPS
-        lines.append(f"| {at:.2f} | {right:.1f} % | {wrong:.2f} % | {made:.1f} % | {taken[held].sum()} |")
+        own = 100 * (taken & (labels > 0))[free].sum() / free.sum()
+        bad = 100 * (taken & (labels == 0))[free].sum() / free.sum()
+        lines.append(
+            f"| {at:.2f} | {right:.1f} % | {wrong:.2f} % | {own:.1f} % | {bad:.1f} % | {made:.1f} % "
+            f"| {taken[held].sum()} |"
+        )
     lines.append("\nNoisy commands are near misses only: those that stay exact are not counted.")
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +36,17 @@ ACTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """An intent that changes a signal step by step.
+    """How else the signal of an intent is changed.
 
     Attributes:
-        intent: its name.
+        intent: the one that changes it step by step; "" if there is none.
         words: "up" and "down" to the value of its slot ``direction``, where these have names of their own.
+        switch: the one that switches it on and off; "" if there is none.
     """
 
-    intent: str
+    intent: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
+    switch: str = ""
 
     @property
     def is_named(self) -> bool:
@@ -69,13 +71,15 @@ def load_acts(path: Path) -> dict[str, str]:
 
 
 def load_adjustments(path: Path) -> dict[str, Adjustment]:
-    """For each intent that sets a signal, the intent that adjusts it, from ``actions.yaml``.
+    """For each intent that sets or adjusts a signal, those that do it otherwise, from ``actions.yaml``.
 
     Raises:
         GrammarError: the file cannot be read.
     """
     steps = {
-        name: entry["steps"][0] for name, entry in _intents(path).items() if len(entry.get("steps", ())) == 1
+        name: entry["steps"][0]
+        for name, entry in _intents(path).items()
+        if len(entry.get("steps", ())) == 1 and entry["steps"][0]["kind"] in ("set", "adjust")
     }
     by_path = {
         step["path"]: Adjustment(
@@ -84,11 +88,19 @@ def load_adjustments(path: Path) -> dict[str, Adjustment]:
         for name, step in steps.items()
         if step["kind"] == "adjust"
     }
-    return {
-        name: by_path[step["path"]]
-        for name, step in steps.items()
-        if step["kind"] == "set" and step["path"] in by_path
-    }
+    switches = {name: step["path"] for name, step in steps.items() if step.get("value") == "{state}"}
+    found = {}
+    for name, step in steps.items():
+        adjustment = by_path.get(step["path"]) if step["kind"] == "set" else None
+        # "LightAmbientColor" is switched by "LightAmbient", whatever the signal.
+        named = [switch for switch in switches if name.startswith(switch) and name != switch]
+        same = [
+            switch for switch, switched in switches.items() if switched == step["path"] and name != switch
+        ]
+        switch = max(named or same, key=len, default="")
+        if adjustment or switch:
+            found[name] = replace(adjustment or Adjustment(), switch=switch)
+    return found
 
 
 def _intents(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from carvoice.dialogue.events import Acted, Decided, Event
+from carvoice.dialogue.motion import Motion
 from carvoice.dialogue.protocols import Actuator, CarState, Gate, Planner
 from carvoice.dialogue.replies import Replies
 from carvoice.errors import CarError
@@ -91,6 +92,7 @@ class Commander:
         self._gate = gate
         self._actuator = actuator
         self._state = state
+        self._motion = Motion(state, clock)
         self._replies = replies
         self._emit = emit
         self._clock = clock
@@ -117,7 +119,7 @@ class Commander:
         """
         with trace.span("plan"):
             try:
-                actions = self._planner.plan(interpretation, self._state, zone, interpretation.source)
+                actions = self._planner.plan(interpretation, self._motion, zone, interpretation.source)
             except CarError as error:
                 return Outcome(self._cannot(interpretation, error))
         return self.perform(interpretation, actions, trace, confirmed=confirmed, only_judge=only_judge)
@@ -175,6 +177,7 @@ class Commander:
         actuations: list[Actuation] = []
         for actuation in self._actuator.perform_all(actions, confirmed, trace_id):
             self._emit(Acted(actuation))
+            self._motion.follow(actuation)
             actuations.append(actuation)
             if actuation.action.kind is ActionKind.SET and actuation.evidence in _HOPELESS:
                 break  # what follows builds on it
@@ -196,7 +199,7 @@ class Commander:
 
     def _value_of(self, path: str) -> bool | int | float | str | None:
         try:
-            reading = self._state.get(path)
+            reading = self._motion.get(path)
         except CarError:
             return None
         return None if reading is None else reading.value

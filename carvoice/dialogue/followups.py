@@ -29,6 +29,7 @@ class FollowUps:
         self._commander = commander
         self._memory = memory
         self._adjustments = adjustments
+        self._lessened: Interpretation | None = None
 
     def meant(self, act: str, base: Interpretation, said: Interpretation, zone: Zone) -> Command | None:
         """The command in full, or None when the last one cannot be changed like that.
@@ -39,9 +40,13 @@ class FollowUps:
             said: the reference.
             zone: where the talker sits.
         """
-        meant = self._changed(act, base, said.values, zone)
+        # "Too much" turned it back; "less" after it goes on like that, and "more" the other way again.
+        forth = reference.turned(base) if base is self._lessened else base
+        meant = self._changed(act, forth, said.values, zone)
         if meant is not None:
-            return Command(replace(meant, text=said.text), zone)
+            meant = replace(meant, text=said.text)
+            self._lessened = meant if act == "less" else None
+            return Command(meant, zone)
         if act == "other_value" and "value" in said.values:
             return self._with_value(base, said.values["value"], zone)
         return None
@@ -69,16 +74,24 @@ class FollowUps:
         if act == "other_value":
             return reference.with_value(base, values["value"]) if "value" in values else None
         if act == "other_state":
-            meant = reference.with_state(base, values["state"]) if "state" in values else None
+            meant = self._switched(base, values["state"]) if "state" in values else None
             if meant is None or "zone" not in values:
                 return meant
             return self._elsewhere(meant, values["zone"], zone)  # "close them all"
         return self._elsewhere(base, values.get("zone", "other"), zone)
 
+    def _switched(self, base: Interpretation, state: Value) -> Interpretation | None:
+        """The thing of the last command switched: by its own state, or by the intent that switches it."""
+        meant = reference.with_state(base, state)
+        related = self._adjustments.get(base.intent)
+        if meant is None and related is not None and related.switch and state in ("on", "off"):
+            return reference.switched(base, related.switch, state)
+        return meant
+
     def _stepwise(self, act: str, base: Interpretation, size: Value | None) -> Interpretation | None:
         """A step from where an absolute command led: on in its direction, or back."""
         adjustment = self._adjustments.get(base.intent)
-        if adjustment is None:
+        if adjustment is None or not adjustment.intent:
             return None
         last = self._memory.last
         is_last = last is not None and last.interpretation is base

@@ -28,6 +28,7 @@ _OTHER_ZONES: dict[Value, Value] = {
     "front": "rear",
 }
 _OTHER_ZONES.update({value: key for key, value in _OTHER_ZONES.items() if key != "talker"})
+_SWITCHED = ("on", "off")
 _OPENED_CLOSED: dict[Value, tuple[str, str]] = {"open": ("Close", "Open"), "closed": ("Open", "Close")}
 
 
@@ -44,9 +45,9 @@ def more(last: Interpretation, size: Value | None = None) -> Interpretation | No
 def less(last: Interpretation, size: Value | None = None) -> Interpretation | None:
     """The last adjustment in the other direction."""
     again = more(last, size)
-    if again is None or (opposite := _OPPOSITES.get(again.slots["direction"].value)) is None:
+    if again is None or again.slots["direction"].value not in _OPPOSITES:
         return None
-    return replace(again, slots={**again.slots, "direction": Slot(opposite)})
+    return turned(again)
 
 
 def stepping(last: Interpretation, intent: str, direction: str, size: Value | None = None) -> Interpretation:
@@ -56,6 +57,18 @@ def stepping(last: Interpretation, intent: str, direction: str, size: Value | No
     if size is not None:
         slots["size"] = Slot(size)
     return replace(last, intent=intent, slots=slots, alternatives=())
+
+
+def switched(last: Interpretation, intent: str, state: Value) -> Interpretation:
+    """What the last command changed switched on or off by another intent, in the same place."""
+    slots = {name: slot for name, slot in last.slots.items() if name == "zone"}
+    return replace(last, intent=intent, slots={**slots, "state": Slot(state)}, alternatives=())
+
+
+def turned(last: Interpretation) -> Interpretation:
+    """The same adjustment in the other direction."""
+    opposite = _OPPOSITES.get(last.slots["direction"].value) if "direction" in last.slots else None
+    return last if opposite is None else replace(last, slots={**last.slots, "direction": Slot(opposite)})
 
 
 def for_zone(last: Interpretation, zone: Value) -> Interpretation:
@@ -76,7 +89,7 @@ def with_value(last: Interpretation, value: Value) -> Interpretation | None:
 
 def with_state(last: Interpretation, state: Value) -> Interpretation | None:
     """The last command's thing switched, opened or closed instead ("turn it off", "close it")."""
-    if "state" in last.slots:
+    if "state" in last.slots and (last.slots["state"].value in _SWITCHED) == (state in _SWITCHED):
         return replace(last, slots={**last.slots, "state": Slot(state)}, alternatives=())
     before, after = _OPENED_CLOSED.get(state, ("", ""))
     if before and last.intent.endswith((before, after)):

@@ -51,10 +51,11 @@ NAMES = (
 BIAS = 1.818
 WEIGHTS = (-2.766, -0.814, 0.472, -3.75, -0.086, -1.103, -1.3, -0.294, -0.142)
 
-GIST_NAMES = (*NAMES, "gist", "something by gist")
-GIST_BIAS = 0.47
-GIST_WEIGHTS = (-1.481, -0.609, 0.38, -1.594, -0.438, -0.442, -0.006, -0.159, -0.709, 2.019, 0.0)
-MOST_INCOMPLETE = 0.84
+GIST_NAMES = (*NAMES, "gist", "another by gist")
+GIST_BIAS = 1.343
+GIST_WEIGHTS = (-1.52, -0.629, 0.334, -1.749, -0.502, -0.56, 0.0, -0.205, -0.81, 1.66, -1.657)
+MOST_INCOMPLETE = 0.84  # below the confidence from which a command is done unasked
+UNLIKE = 1.2  # cost per phone of a word heard as another
 
 
 def features(evidence: Evidence) -> tuple[float, ...]:
@@ -73,19 +74,21 @@ def features(evidence: Evidence) -> tuple[float, ...]:
     )
     if evidence.gist is None:
         return by_sound
-    return (*by_sound, evidence.gist, 1.0 - evidence.gist_of_nothing)
+    return (*by_sound, evidence.gist, 1.0 - evidence.gist_of_nothing - evidence.gist)
 
 
 def probability(evidence: Evidence) -> float:
-    """Probability that intent and slots are right; no more than ``MOST_INCOMPLETE`` if a word was not heard.
+    """Probability that intent and slots are right.
 
-    What is missing may have been another word: it is asked for, however likely.
+    It is no more than ``MOST_INCOMPLETE`` if a word was not heard at all, or as one that sounds quite unlike:
+    what was said may have been another thing, so that it is asked for, however likely.
     """
     values = features(evidence)
     bias, weights = (BIAS, WEIGHTS) if len(values) == len(WEIGHTS) else (GIST_BIAS, GIST_WEIGHTS)
     score = bias + sum(weight * value for weight, value in zip(weights, values, strict=True))
     found = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, score))))
-    return min(found, MOST_INCOMPLETE) if evidence.dropped else found
+    is_whole = not evidence.dropped and evidence.worst < UNLIKE
+    return found if is_whole else min(found, MOST_INCOMPLETE)
 
 
 def most_cost(phones: int, at_least: float, gist: float | None = None) -> float:

@@ -422,3 +422,10 @@ def test_a_command_rests_on_the_grammar_whatever_was_heard_freely(scene) -> None
     scene.wait_spoken()
     assert [path for path, _, _ in scene.world.performed] == ["Window.driver"]
     assert scene.answers.asked == []
+
+
+def test_less_after_less_goes_on_and_more_turns_back(scene) -> None:
+    assert scene.say("make it warmer") == "The temperature is now 21 degrees."
+    assert scene.say("less") == "The temperature is now 20 degrees."
+    assert scene.say("less") == "The temperature is now 19 degrees."
+    assert scene.say("more") == "The temperature is now 20 degrees."

@@ -77,6 +77,7 @@ def test_a_sentence_that_lacks_a_word_is_never_done_unasked():
     near = Evidence(cost=0.5, phones=30, margin=4.0, gist=1.0)
     assert probability(near) > MOST_INCOMPLETE
     assert probability(Evidence(cost=0.5, phones=30, margin=4.0, gist=1.0, dropped=1)) <= MOST_INCOMPLETE
+    assert probability(Evidence(cost=0.5, phones=30, margin=4.0, gist=1.0, worst=2.0)) <= MOST_INCOMPLETE
 
 
 @pytest.fixture(scope="module")
