@@ -114,7 +114,10 @@ def told_of(state: CarState, car: Car) -> dict[str, str]:
         node = car.nodes.get(path)
         known = state.get(path) if node is not None else None
         if node is not None and known is not None and isinstance(known.value, (int, float)):
-            facts[name] = f"{known.value:g} {node.unit}".strip()
+            value, unit = known.value, node.unit
+            if unit == "m" and value >= 1000:  # small models read the number out as it stands
+                value, unit = round(value / 1000), "km"
+            facts[name] = f"{value:g} {unit}".strip()
     return facts
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
-from carvoice.assistant.brain import build_answerer, build_judge, find_gguf
+from carvoice.assistant.brain import build_answerer, build_judge, find_gguf, told_of
 from carvoice.assistant.rooms import grammar_folder
 from carvoice.config import LanguageConfig, LlmConfig, RemoteConfig, load_config
 from carvoice.dialogue import Replies
@@ -188,3 +189,11 @@ def test_german_drivers_hear_german(models: Path) -> None:
     assert list(answerer.answer("warum ist der himmel blau")) == ["Ich habe gerade keine Antwort bekommen."]
     assert "Answer in German." in answerer._tiers[-1]._system
     answerer.close()
+
+
+def test_a_model_is_told_the_car_in_units_that_are_spoken() -> None:
+    known = {"Vehicle.Speed": 52.0, "Vehicle.Powertrain.Range": 412_000}
+    units = {"Vehicle.Speed": "km/h", "Vehicle.Powertrain.Range": "m"}
+    car = SimpleNamespace(nodes={path: SimpleNamespace(unit=unit) for path, unit in units.items()})
+    state = SimpleNamespace(get=lambda path: SimpleNamespace(value=known[path]))
+    assert told_of(state, car) == {"speed": "52 km/h", "range": "412 km"}
