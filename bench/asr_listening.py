@@ -69,9 +69,9 @@ class CarEars:
             language = config.language.model_copy(update={"shipped": False, "grammars": (grammar,)})
             config = config.model_copy(update={"language": language})
         ears = Ears(config)
-        self.config, self.understander = config, ears.understander
+        self.config, self.understander, self.lexicon = config, ears.understander, ears.lexicon
         self.frequent = frozenset(ears.lexicon.frequent_words(FREQUENT))
-        self._recognizer = rooms.build_recognizer(ears.automaton, ears.lexicon, config.asr)
+        self.recognizer = rooms.build_recognizer(ears.automaton, ears.lexicon, config.asr)
         self._prefix_parser = rooms.build_prefix_parser(ears.automaton)
 
     def meaning(self, text: str) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
@@ -89,7 +89,7 @@ class CarEars:
 
     def recognize(self, sound: FloatArray) -> str:
         """What the recognizer makes of a recording of one utterance, whatever its confidence."""
-        stream = FinalsStream(self._recognizer)
+        stream = FinalsStream(self.recognizer)
         stream.accept(sound)
         return stream.finish().text
 
@@ -99,7 +99,7 @@ class CarEars:
         events: list[Input] = []
         listener = Listener(
             rooms.build_front_end(audio),
-            FinalsStream(self._recognizer),
+            FinalsStream(self.recognizer),
             rooms.build_endpointer(self.config.asr),
             self._prefix_parser,
             events.append,

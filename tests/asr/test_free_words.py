@@ -22,7 +22,7 @@ WORDS = {
 
 @pytest.fixture(scope="module")
 def free(tmp_path_factory):
-    return FreeWords(Lexicon(WORDS), TOKENS, tmp_path_factory.mktemp("words"))
+    return FreeWords(Lexicon(WORDS), TOKENS, tmp_path_factory.mktemp("words"), [("the", "mahn")])
 
 
 def rows_of(phones):
@@ -45,15 +45,21 @@ def test_of_words_that_sound_alike_the_more_frequent_one(free):
     assert paths[1].cost == pytest.approx(3.0 + 0.7 * math.log(4), abs=0.01)
 
 
+def test_after_some_words_others_are_usual(free):
+    assert free.text(free.create(), rows_of(["m", "ae", "n", "dh", "ah", "m", "ae", "n"])) == "man the mahn"
+
+
 def test_silence_is_no_word(free):
     assert free.text(free.create(), np.tile(rows_of(("m",))[2:], (20, 1))) == ""
     assert free.text(free.create(), np.zeros((0, len(TOKENS)), np.float32)) == ""
 
 
 def test_a_second_one_comes_from_the_cache_until_a_word_is_said_otherwise(tmp_path):
-    FreeWords(Lexicon(WORDS), TOKENS, tmp_path)
-    FreeWords(Lexicon(WORDS), TOKENS, tmp_path)
-    assert len(list(tmp_path.iterdir())) == 1
-    other = Lexicon(WORDS, {"moon": (("m", "uh", "n"),)})
-    assert FreeWords(other, TOKENS, tmp_path).text
-    assert len(list(tmp_path.iterdir())) == 2
+    for count, words, pairs in (
+        (1, Lexicon(WORDS), None),
+        (1, Lexicon(WORDS), None),
+        (2, Lexicon(WORDS, {"moon": (("m", "uh", "n"),)}), None),
+        (3, Lexicon(WORDS), [("<s>", "on")]),
+    ):
+        FreeWords(words, TOKENS, tmp_path, pairs)
+        assert len(list(tmp_path.iterdir())) == count
