@@ -270,7 +270,7 @@ class PhoneticSearch:
                 continue
             if last == first:
                 dropped += meant not in self._manners.small
-            elif meant not in self._little:
+            elif meant not in self._manners.small:  # "car" is no filler where the grammar wants it
                 worst = max(worst, step_cost / len(self._variants(meant)[0]))
             if meant in self.number_words and meant not in self._little:
                 number_cost = max(number_cost, step_cost / len(self._variants(meant)[0]))
