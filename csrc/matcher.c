@@ -14,6 +14,7 @@
 #define COST_SKIP ((int64_t)1)
 
 #define WALK_DEPTH 256
+#define REMEMBERED_LISTS 1024
 
 struct cv_matcher {
     int32_t n_states, max_nodes, max_threads, max_finals;
@@ -25,6 +26,7 @@ struct cv_matcher {
     int32_t *stamp, *place; /* per state: era + node it was last seen at, and its place in `active` */
     int32_t *active;
     int32_t *edge_start; /* per node: its first edge */
+    int32_t barren[REMEMBERED_LISTS]; /* per list: era + node at which none of its values begins */
 };
 
 static void lay_out(cv_matcher *m, cv_arena *arena, int32_t n_states, int32_t max_nodes,
@@ -58,6 +60,7 @@ cv_matcher *cv_matcher_init(void *memory, int32_t n_states, int32_t max_nodes, i
     cv_matcher *m = cv_take(&arena, sizeof(cv_matcher));
     lay_out(m, &arena, n_states, max_nodes, max_threads, max_finals);
     memset(m->stamp, 0, 4 * (size_t)n_states);
+    memset(m->barren, 0, sizeof m->barren);
     return m;
 }
 
@@ -108,11 +111,14 @@ typedef struct {
 static int pass_list(const walk *w, int32_t t, int32_t arc) {
     cv_matcher *m = w->m;
     const cv_automaton *a = w->a;
-    const cv_list *list = &a->lists[a->list_id[arc]];
+    const int32_t id = a->list_id[arc];
+    const cv_list *list = &a->lists[id];
     const int64_t cost = m->threads[t].cost;
     const int32_t node = m->threads[t].node;
     const int32_t then = a->list_next[arc];
     const int32_t last = w->n_nodes - 1;
+    int32_t met = 0; /* whether any value begins here; many arcs lead into one list */
+    if (id < REMEMBERED_LISTS && m->barren[id] == m->era + node) return 1;
     if (list->kind == CV_LIST_WILDCARD) {
         if (!w->boundary[node]) return 1;
         m->extends = 1; /* a wildcard never has enough */
@@ -129,6 +135,7 @@ static int pass_list(const walk *w, int32_t t, int32_t arc) {
         for (int32_t e = m->edge_start[node]; e < m->edge_start[node + 1]; e++) {
             if (w->edges[e].kind != CV_EDGE_NUMBER) continue;
             if ((w->any_number && list->digits) || in_range(list, w->edges[e].number)) {
+                met = 1;
                 if (!push(m, w->edges[e].to, then, t, arc, CV_VALUE_EDGE - e, cost)) return 0;
             }
         }
@@ -155,6 +162,7 @@ static int pass_list(const walk *w, int32_t t, int32_t arc) {
         if (w->edges[e].kind != CV_EDGE_WORD) continue;
         int32_t at = cv_find_arc(list->arc_start, list->arc_word, stack[depth - 1].trie, w->edges[e].word);
         if (at < 0) continue;
+        met = 1;
         int32_t trie = list->arc_node[at];
         for (int32_t v = list->value_start[trie]; v < list->value_start[trie + 1]; v++) {
             int32_t value = list->value_at[v];
@@ -168,6 +176,7 @@ static int pass_list(const walk *w, int32_t t, int32_t arc) {
             depth++;
         }
     }
+    if (!met && id < REMEMBERED_LISTS) m->barren[id] = m->era + node;
     return 1;
 }
 
@@ -223,6 +232,7 @@ int32_t cv_matcher_process(cv_matcher *m, const cv_automaton *a, const cv_edge *
     for (int32_t i = 0; i < n_nodes; i++) m->head[i] = m->tail[i] = -1;
     if (m->era > INT32_MAX - 2 * m->max_nodes) {
         memset(m->stamp, 0, 4 * (size_t)m->n_states);
+        memset(m->barren, 0, sizeof m->barren);
         m->era = 0;
     }
     m->era += m->max_nodes;
