@@ -33,6 +33,7 @@ class Manners:
         unfinished: words that cannot end a clause.
         ongoing: endings of words that take an object, and therefore do not end a clause either.
         pleas: requests to do something about what was said ("clear it").
+        pronouns: words for a thing that was named before.
     """
 
     fillers: frozenset[str] = frozenset()
@@ -51,6 +52,7 @@ class Manners:
     unfinished: frozenset[str] = frozenset()
     ongoing: tuple[str, ...] = ()
     pleas: frozenset[str] = frozenset()
+    pronouns: frozenset[str] = frozenset()
 
 
 def _words(text: str) -> frozenset[str]:
@@ -107,6 +109,7 @@ ENGLISH = Manners(
         "clear it", "clear it up", "clear them", "heat it", "heat them", "warm it up", "warm them up",
         "free it", "sort it out", "help", "change that",
     )),
+    pronouns=_words("it them that this those these"),
 )  # fmt: skip
 
 GERMAN = Manners(
@@ -135,6 +138,7 @@ GERMAN = Manners(
         "kann will soll muss darf würde möchte"
     ),
     pleas=frozenset(("mach was", "mach etwas", "tu was", "mach das weg", "mach sie frei", "hilf mir")),
+    pronouns=_words("es sie ihn das"),
 )  # fmt: skip
 
 _BY_LANGUAGE = {"en": ENGLISH, "de": GERMAN}

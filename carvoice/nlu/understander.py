@@ -231,13 +231,14 @@ class Understander:
     def _beside_remark(self, text: str, known: Mapping[str, Any], sure: float) -> Interpretation | None:
         """The command in a text that also says why it is wanted.
 
-        What is asked for in words goes first; the reason may add what they leave open ("my back is too hot
-        turn the seat heating off").
+        What is asked for in words goes first; the reason adds what they leave open (whose seat is meant).
         """
         for (start, end), (remark_start, remark_end) in wishes_beside_remarks(text, self._manners):
             reason = self.exact.parse(text[remark_start:remark_end], known)
             wish = self.exact.parse(text[start:end], known)
             if wish:
+                if not self._manners.pronouns.isdisjoint(text[start:end].lower().split()):
+                    sure = min(sure, MOST_INCOMPLETE)  # "it" is what the reason names: asked for
                 found = moved(_interpretation(wish, text, sure), start)
                 if reason and reason[0].intent == found.intent:
                     added = {name: Slot(slot.value) for name, slot in reason[0].slots.items()}

@@ -4,6 +4,7 @@ import pytest
 
 from carvoice.grammar import compile_grammar, parse_grammar
 from carvoice.nlu import Understander, UnderstanderSettings
+from carvoice.nlu.confidence import MOST_INCOMPLETE
 from carvoice.records import Hypothesis, PrefixState
 
 GRAMMAR = """
@@ -150,6 +151,16 @@ def test_a_reason_beside_a_command(understander):
     assert meaning(understander.parse("open the sunroof it's stuffy")) == [("Open", {"what": "roof"})]
     assert understander.parse("i can't open the sunroof")[0].rejected
     assert understander.parse("i'm happy they open the sunroof")[0].rejected
+
+
+def test_a_wish_about_it_beside_a_reason_is_asked_for():
+    grammar = """
+    language: en
+    intents: {Louder: {data: [{sentences: ["make (it|the music) louder"]}]}}
+    """
+    music = Understander(compile_grammar(parse_grammar(grammar)))
+    assert music.parse("i can't hear the sat nav make it louder")[0].confidence <= MOST_INCOMPLETE
+    assert music.parse("it's too quiet make the music louder")[0].confidence > MOST_INCOMPLETE
 
 
 def test_a_reason_completes_what_the_command_leaves_open():
