@@ -1,7 +1,8 @@
 """Word errors with and without the front end: python bench/audio_wer.py [sentences].
 
 Sentences of the shared LJ Speech set, heard in the simulated cabin, recognized by the shared streaming
-zipformer. Writes bench/results/audio_wer.md.
+zipformer. Writes bench/results/audio_wer.md. The interval is that of the difference in word errors between
+our default output and the microphone (paired bootstrap over the sentences).
 """
 
 from __future__ import annotations
@@ -100,16 +101,16 @@ def conditions(spoken: Signal, far: Signal, index: int) -> dict[str, tuple[Signa
     echo = fftconvolve(far, impulse_response(LOUDSPEAKER_M, MICROPHONE_M))[:n]
     echo = np.concatenate([np.zeros(int(0.06 * RATE)), echo])[:n]
     echo *= level / np.sqrt(np.mean(echo**2))
-    quiet = level * 10 ** (-35 / 20) * cabin_noise(n / RATE, index, "white")[:n]
+    quiet = level * 10 ** (-35 / 20) * cabin_noise(n / RATE + 0.1, index, "white")[:n]
     silent = np.zeros(n)
     out = {"quiet": (near + quiet, silent)}
     for kind, levels in NOISES.items():
         for snr in levels:
-            noise = level * 10 ** (-snr / 20) * cabin_noise(n / RATE, index, kind)[:n]
+            noise = level * 10 ** (-snr / 20) * cabin_noise(n / RATE + 0.1, index, kind)[:n]
             out[f"{kind} {snr} dB"] = (near + noise, silent)
     for ser in (0, -10):
         out[f"echo, SER {ser} dB"] = (near + 10 ** (-ser / 20) * echo + quiet, far)
-    noise = level * 10 ** (-15 / 20) * cabin_noise(n / RATE, index, "drive")[:n]
+    noise = level * 10 ** (-15 / 20) * cabin_noise(n / RATE + 0.1, index, "drive")[:n]
     out["echo, SER 0 dB, drive 15 dB"] = (near + echo + noise, far)
     return out
 
@@ -125,37 +126,56 @@ SYSTEMS: dict[str, tuple[dict[str, object], str] | None] = {
 }
 
 
+def interval(difference: np.ndarray, words: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the sum of differences over that of words, percent."""
+    rows = np.random.default_rng(1).integers(len(words), size=(4000, len(words)))
+    low, high = np.percentile(100 * difference[rows].sum(axis=1) / words[rows].sum(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
 def main(count: int) -> None:
     recognize = recognizer()
-    wrong: dict[tuple[str, str], int] = {}
-    total = 0
+    wrong: dict[tuple[str, str], list[int]] = {}
+    words_each: list[int] = []
     names: list[str] = []
     for index, (spoken, words) in enumerate(sentences(count)):
         far = music(LEAD / RATE + len(spoken) / RATE + 1, index)
-        total += len(words)
+        words_each.append(len(words))
         print(f"sentence {index + 1}", flush=True)
-        for condition, (mic, played) in conditions(spoken, far, index).items():
+        for condition, (heard_all, played_all) in conditions(spoken, far, index).items():
+            whole = len(heard_all) // 160 * 160  # the front end keeps an unfinished frame
+            mic, played = heard_all[:whole], played_all[:whole]
             if condition not in names:
                 names.append(condition)
             for system, how in SYSTEMS.items():
-                heard = mic
+                front_end = FrontEnd(FrontEndSettings(**(how[0] if how else {})))  # type: ignore[arg-type]
+                heard = mic[: len(mic) - front_end.latency_samples]  # as long for all
                 if how is not None:
-                    front_end = FrontEnd(FrontEndSettings(**how[0]))  # type: ignore[arg-type]
                     out = front_end.process(mic.astype(np.float32), played.astype(np.float32))
                     heard = getattr(out, how[1])[front_end.latency_samples :]
                 key = (system, condition)
-                wrong[key] = wrong.get(key, 0) + edits(words, recognize(heard[LEAD - RATE // 2 :]))
+                wrong.setdefault(key, []).append(edits(words, recognize(heard[LEAD - RATE // 2 :])))
+        write(wrong, words_each, names)
+
+
+def write(wrong: dict[tuple[str, str], list[int]], words_each: list[int], names: list[str]) -> None:
+    """The table so far."""
+    total = sum(words_each)
     lines = [
-        f"Word errors, %, over {total} words; shared zipformer 3.3M, modified beam search.",
+        f"Word errors, %, over {total} words of {len(words_each)} sentences; shared zipformer 3.3M, modified"
+        " beam search.",
+        "Difference: asr (default) less microphone, points, and its 95 % interval (paired bootstrap).",
         "",
-        "| condition | " + " | ".join(SYSTEMS) + " |",
-        "|---|" + "---|" * len(SYSTEMS),
+        "| condition | " + " | ".join(SYSTEMS) + " | difference |",
+        "|---|" + "---|" * (len(SYSTEMS) + 1),
     ]
     for condition in names:
-        cells = [f"{100 * wrong[s, condition] / total:.1f}" for s in SYSTEMS]
+        cells = [f"{100 * sum(wrong[s, condition]) / total:.1f}" for s in SYSTEMS]
+        change = np.subtract(wrong["asr (default)", condition], wrong["microphone", condition])
+        low, high = interval(change, np.array(words_each))
+        cells.append(f"{100 * change.sum() / total:+.1f} ({low:+.1f} to {high:+.1f})")
         lines.append(f"| {condition} | " + " | ".join(cells) + " |")
     text = "\n".join(lines) + "\n"
-    print(text)
     folder = Path(__file__).parent / "results"
     folder.mkdir(exist_ok=True)
     (folder / "audio_wer.md").write_text(text)
