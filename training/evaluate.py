@@ -181,10 +181,11 @@ def in_cabin(samples: FloatArray, snr_db: float, seed: list[int]) -> FloatArray:
 
 class SlotReader:
     """Reads intent and slots out of a sentence with hassil, the reference implementation of the template
-    language.
+    language: the slots as spoken, or what they stand for, so that other words for the same count as right.
     """
 
-    def __init__(self, grammar: Path) -> None:
+    def __init__(self, grammar: Path, as_spoken: bool = True) -> None:
+        self._as_spoken = as_spoken
         files = sorted(grammar.glob("*.yaml")) if grammar.is_dir() else [grammar]
         merged: dict[str, Any] = {
             "language": "en",
@@ -209,12 +210,13 @@ class SlotReader:
         self._intents = hassil.Intents.from_dict(merged)
 
     def slots(self, text: str) -> dict[str, str] | None:
-        """Return the slots as spoken (and the intent under `intent`), or None outside the grammar."""
+        """Return the slots (and the intent under `intent`), or None outside the grammar."""
         result = hassil.recognize(text, self._intents)
         if result is None:
             return None
         slots = {
-            entity.name: " ".join(str(entity.text or entity.value).split()) for entity in result.entities_list
+            entity.name: " ".join(str((self._as_spoken and entity.text) or entity.value).split())
+            for entity in result.entities_list
         }
         return slots | {"intent": result.intent.name}
 

@@ -60,6 +60,8 @@ def turn_view(title: str, turn: Turn, budget: bool = True) -> RenderableType:
     if turn.hypothesis.confidence is not None:
         heard.append(f"   acoustic {turn.hypothesis.confidence:.2f}", style="dim")
     grid.add_row("heard", heard)
+    if turn.hypothesis.open_text:
+        grid.add_row("freely", turn.hypothesis.open_text)
     for interpretation in turn.interpretations:
         grid.add_row("meant", meaning(interpretation))
     for verdict in turn.verdicts:
