@@ -15,6 +15,7 @@ from carvoice.grammar.automaton import (
     TemplateInfo,
     Uint8Array,
 )
+from carvoice.grammar.beginnings import share_beginnings
 from carvoice.grammar.expression import ListReference, Node, RuleReference, references, text_pieces
 from carvoice.grammar.lists import Vocabulary, compile_list, value_mask
 from carvoice.grammar.model import Block, Grammar, RangeList, Template, WildcardList, WordList
@@ -80,13 +81,17 @@ class _Compiler:
             tuple(self._vocabulary.id(word) for piece in phrase.split() for word in split_words(piece))
             for phrase in grammar.skip_words
         ]
+        behind_wildcards = {
+            then
+            for rows in self._list_arcs
+            for list_id, _, then, _ in rows
+            if self._lists[list_id].kind == KIND_WILDCARD
+        }
+        share_beginnings(self._word_arcs, self._list_arcs, self._finals, behind_wildcards)
         for arcs in self._word_arcs:
             arcs.sort(key=lambda arc: arc[0])  # stable: the order of preference stays within a word
         after_wildcard = np.zeros(len(self._word_arcs), np.uint8)
-        for rows in self._list_arcs:
-            for list_id, _, then, _ in rows:
-                if self._lists[list_id].kind == KIND_WILDCARD:
-                    after_wildcard[then] = 1
+        after_wildcard[list(behind_wildcards)] = 1
         return Automaton(
             language=grammar.language,
             digest=grammar.digest,

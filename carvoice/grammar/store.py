@@ -20,7 +20,7 @@ from carvoice.errors import GrammarError
 from carvoice.grammar.acceptor import WordAcceptor
 from carvoice.grammar.automaton import Automaton, BlockInfo, ListProgram, TemplateInfo
 
-FORMAT = 3
+FORMAT = 4
 _MAGIC = b"carvoice-automaton\n"
 _ARRAYS = (
     "arc_start", "arc_word", "arc_next", "arc_weight", "list_start", "list_id", "list_slot", "list_next",

@@ -68,7 +68,8 @@ class ExactParser:
         readings: list[Reading] = []
         for parse in matched[0]:
             reading = self._reading(parse, text, lattice, known)
-            if reading is not None:
+            # The cheapest comes first; a template that is met once more skips words that it has.
+            if reading is not None and not any(_is_repeated(reading, other) for other in readings):
                 readings.append(reading)
         if len(readings) > 1:
             readings.sort(key=lambda reading: (reading.cost, reading.intent))
@@ -139,6 +140,10 @@ class ExactParser:
             if name not in slots:
                 slots[name] = Slot(fixed)
         return Reading(block.intent, slots, template.text, template.block, cost, block.metadata, out_of_range)
+
+
+def _is_repeated(reading: Reading, other: Reading) -> bool:
+    return (reading.block, reading.template, reading.slots) == (other.block, other.template, other.slots)
 
 
 def meaning_counter(automaton: Automaton) -> Callable[[str], int]:
