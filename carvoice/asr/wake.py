@@ -35,7 +35,7 @@ class WakeSettings:
         rest_s: how long nothing is reported after it.
     """
 
-    threshold: float = -1.0
+    threshold: float = -1.3
     max_phone_s: float = 0.2
     settle_s: float = 0.12
     rest_s: float = 1.0

@@ -80,7 +80,7 @@ class AsrConfig(Section):
     threads: int = Field(1, ge=1, le=8, description="Threads of the recognizer.")
     wake_phrase: str = Field("", description="Phrase that starts listening; '' means always listening.")
     wake_threshold: float = Field(
-        -1.0,
+        -1.3,
         ge=-5,
         le=0,
         description="Score from which it counts as heard; nearer to 0 gives fewer false alarms and more"
