@@ -241,16 +241,20 @@ def write_description(out: Path, model: Path, chunk_frames: int, alpha: float, l
     )
 
 
-def main() -> None:
-    """Export the int8 model with its description; the float32 form goes to --keep-float32 if given."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def command_line(what: str | None, chunk_frames: int) -> argparse.ArgumentParser:
+    """Return the arguments of whatever exports a checkpoint."""
+    parser = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("prior", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--alpha", type=float, default=0.8)
-    parser.add_argument("--chunk-frames", type=int, default=16)
+    parser.add_argument("--chunk-frames", type=int, default=chunk_frames)
+    return parser
+
+
+def main() -> None:
+    """Export the int8 model with its description; the float32 form goes to --keep-float32 if given."""
+    parser = command_line(__doc__, chunk_frames=16)
     parser.add_argument("--keep-float32", action="store_true")
     arguments = parser.parse_args()
     log_prior = np.log(np.load(arguments.prior))

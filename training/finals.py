@@ -9,7 +9,6 @@ the model there; `finals.int8.onnx` is put beside it and entered in its `model.t
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import warnings
 from pathlib import Path
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.checkpoints import load_average
-from training.export import Exported, StreamingModel, put_metadata, quantize
+from training.export import Exported, StreamingModel, command_line, put_metadata, quantize
 from training.model import FEATURE_BINS, SUBSAMPLING
 
 NAME = "finals.int8.onnx"
@@ -93,15 +92,7 @@ def enter(folder: Path) -> None:
 
 def main() -> None:
     """Export the int8 network and enter it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("prior", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--alpha", type=float, default=0.8)
-    parser.add_argument("--chunk-frames", type=int, default=64)
-    arguments = parser.parse_args()
+    arguments = command_line(__doc__, chunk_frames=64).parse_args()
     log_prior = np.log(np.load(arguments.prior))
     exported = export_finals(
         arguments.checkpoint, log_prior, arguments.alpha, arguments.out, arguments.chunk_frames

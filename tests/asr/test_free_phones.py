@@ -6,23 +6,16 @@ import math
 import numpy as np
 import pytest
 import tone_model
+from tone_model import rows_of
 
 from carvoice.asr.free_phones import FreePhones, following, free_cost
 
-TOKENS = {token: number for number, token in enumerate(tone_model.TOKENS)}
+TOKENS = tone_model.NUMBERS
 
 
 @pytest.fixture(scope="module")
 def free(lexicon, tmp_path_factory):
     return FreePhones(lexicon, TOKENS, tmp_path_factory.mktemp("phones"))
-
-
-def rows_of(phones):
-    """Log-probabilities in which each phone is held for two frames, with a blank after it."""
-    ids = [number for phone in phones for number in (TOKENS[phone], TOKENS[phone], 0)]
-    rows = np.full((len(ids), len(TOKENS)), -30.0, np.float32)
-    rows[np.arange(len(ids)), ids] = 0.0
-    return rows
 
 
 def test_every_phone_is_followed_by_something(lexicon):

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 import tone_model
+from tone_model import rows_of
 
 from carvoice.asr.free_words import FreeWords
 from carvoice.asr.nbest import best_paths
 from carvoice.grammar.lexicon import Lexicon
 
-TOKENS = {token: number for number, token in enumerate(tone_model.TOKENS)}
+TOKENS = tone_model.NUMBERS
 WORDS = {
     "the": "dh ah|dh iy",
     "moon": "m uw n",
@@ -23,14 +24,6 @@ WORDS = {
 @pytest.fixture(scope="module")
 def free(tmp_path_factory):
     return FreeWords(Lexicon(WORDS), TOKENS, tmp_path_factory.mktemp("words"), [("the", "mahn")])
-
-
-def rows_of(phones):
-    """Log-probabilities in which each phone is held for two frames, with a blank after it."""
-    ids = [number for phone in phones for number in (TOKENS[phone], TOKENS[phone], 0)]
-    rows = np.full((len(ids), len(TOKENS)), -30.0, np.float32)
-    rows[np.arange(len(ids)), ids] = 0.0
-    return rows
 
 
 def test_any_words_in_any_order(free):

@@ -17,6 +17,7 @@ from training.sherpa_form import to_zipformer_form
 
 RATE_HZ = 16_000
 TOKENS = ("<blk>", *ARPABET)
+NUMBERS = {token: number for number, token in enumerate(TOKENS)}
 CHUNK_FRAMES = 16
 DELAY_FRAMES = 4  # output frames of 40 ms
 _FIRST_BIN, _BIN_STEP = 12, 1.75
@@ -33,6 +34,14 @@ def frequency_hz(phone):
     """Middle of the phone's band on Kaldi's mel scale, 80 bands over 20-7600 Hz."""
     low, high = (1127 * np.log1p(f / 700) for f in (20.0, 7600.0))
     return 700 * np.expm1((low + (bin_of(phone) + 1) * (high - low) / 81) / 1127)
+
+
+def rows_of(phones):
+    """Log-probabilities in which each phone is held for two frames, with a blank after it."""
+    ids = [number for phone in phones for number in (NUMBERS[phone], NUMBERS[phone], 0)]
+    rows = np.full((len(ids), len(TOKENS)), -30.0, np.float32)
+    rows[np.arange(len(ids)), ids] = 0.0
+    return rows
 
 
 def say(phones, phone_s=0.16, gap_s=0.02, lead_s=0.3, level=0.2):
