@@ -21,7 +21,8 @@ def run(script, tmp_path, **more):
     carvoice = bin_folder / "carvoice"
     carvoice.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m carvoice "$@"\n')
     carvoice.chmod(0o755)
-    (tmp_path / "carvoice").symlink_to(ROOT / "carvoice")
+    for folder in ("carvoice", "grammars"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
