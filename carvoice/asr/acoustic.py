@@ -94,8 +94,7 @@ class AcousticStream:
         They are natural logarithms with the model's label prior already taken off, so rows do not
         sum to one.
         """
-        self._bank.accept_waveform(SAMPLE_RATE_HZ, samples)
-        self._recent = np.concatenate([self._recent, samples])
+        self._take(samples)
         size = self._model.form.chunk_frames
         rows = []
         while self._waiting > size:
@@ -105,14 +104,22 @@ class AcousticStream:
         self._recent_begin = begin
         return np.concatenate(rows) if rows else np.zeros((0, self._model.form.n_tokens), np.float32)
 
-    def rest(self) -> FloatMatrix:
-        """The log-probabilities of what waits for a whole chunk; none where the network takes no less.
+    def finish(self, samples: FloatArray) -> FloatMatrix:
+        """Take the last sound; returns the log-probabilities of all that waited, (frames, n_tokens).
 
-        Nothing may be accepted afterwards.
+        In one run, where the network takes as much; the others leave what is no whole chunk. Nothing may be
+        accepted afterwards.
         """
-        step = self._model.form.subsampling
-        size = (self._waiting - 1) // step * step if self._model.form.is_free else 0
-        return self._run(size) if size > 0 else np.zeros((0, self._model.form.n_tokens), np.float32)
+        form = self._model.form
+        if not form.is_free:
+            return self.accept(samples)
+        self._take(samples)
+        size = (self._waiting - 1) // form.subsampling * form.subsampling
+        return self._run(size) if size > 0 else np.zeros((0, form.n_tokens), np.float32)
+
+    def _take(self, samples: FloatArray) -> None:
+        self._bank.accept_waveform(SAMPLE_RATE_HZ, samples)
+        self._recent = np.concatenate([self._recent, samples])
 
     @property
     def _waiting(self) -> int:

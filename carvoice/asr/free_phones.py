@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from carvoice.asr._search import WordSearch
 from carvoice.asr.acoustic import FloatMatrix
 from carvoice.asr.graph import Fst, cached_graph, with_topology
-from carvoice.asr.nbest import PathFinder
+from carvoice.asr.nbest import LOOP_BEAM, LOOP_MAX_ACTIVE, PathFinder
 from carvoice.grammar.lexicon import Lexicon
 
 _WORDS = 20_000
@@ -39,7 +39,7 @@ class FreePhones:
     def __init__(self, lexicon: Lexicon, tokens: Mapping[str, int], cache: Path) -> None:
         made_of = (lexicon.digest(_WORDS), sorted(tokens.items()), _FLATTER, _UNSEEN)
         path = cached_graph(cache, "phones", made_of, lambda: _graph(lexicon, tokens))
-        self._finder = PathFinder(path, filler=1)
+        self._finder = PathFinder(path, filler=1, beam=LOOP_BEAM, max_active=LOOP_MAX_ACTIVE)
 
     def create(self) -> WordSearch:
         """A search with its own memory, for :func:`free_cost`."""

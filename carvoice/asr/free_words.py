@@ -18,7 +18,7 @@ from pathlib import Path
 from carvoice.asr._search import WordSearch
 from carvoice.asr.acoustic import FloatMatrix
 from carvoice.asr.graph import Fst, GraphWriter, cached_graph, with_topology
-from carvoice.asr.nbest import PathFinder, best_paths
+from carvoice.asr.nbest import LOOP_BEAM, LOOP_MAX_ACTIVE, PathFinder, best_paths
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.resources import data_path
 
@@ -53,7 +53,9 @@ class FreeWords:
         costs = (_WORD_COST, _RANK_SCALE, _PAIR_BONUS, _LEAST_COST, _CUT_COST)
         made_of = (lexicon.digest(_WORDS), sorted(self._pairs), sorted(tokens.items()), costs)
         path = cached_graph(folder, "words", made_of, lambda: self._graph(lexicon, tokens))
-        self._finder = PathFinder(path, filler=len(self._words) + 1)
+        self._finder = PathFinder(
+            path, filler=len(self._words) + 1, beam=LOOP_BEAM, max_active=LOOP_MAX_ACTIVE
+        )
 
     def create(self) -> WordSearch:
         """A search with its own memory, for :meth:`text`."""

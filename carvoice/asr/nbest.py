@@ -23,6 +23,9 @@ BEAM = 18.0
 """Nats a path may lie behind the best one."""
 
 _MAX_ACTIVE = 3000
+LOOP_BEAM, LOOP_MAX_ACTIVE = 14.0, 2000
+"""Enough for a loop of phones or words, where few paths differ in more than their newest one."""
+
 _N_BEST = 24
 _SCALE = 0.5  # neighbouring frames are not independent, so the sum of their logarithms says too much
 _MAGIC, _ALIGNED = 2125659606, 4
@@ -57,18 +60,20 @@ class PathFinder:
     Args:
         graph: the transducer's file.
         filler: output label that makes no difference between two sequences.
+        beam: nats a path may lie behind the best one.
+        max_active: states kept from frame to frame.
 
     Raises:
         ModelError: the file is no transducer, or cut short.
     """
 
-    def __init__(self, graph: Path, filler: int) -> None:
+    def __init__(self, graph: Path, filler: int, beam: float = BEAM, max_active: int = _MAX_ACTIVE) -> None:
         self._states, self._arcs, self._start = read_transducer(graph)
-        self._filler = filler
+        self._filler, self._beam, self._max_active = filler, beam, max_active
 
     def create(self) -> WordSearch:
         """A search with its own memory."""
-        return WordSearch(self._states, self._arcs, self._start, self._filler, BEAM, _MAX_ACTIVE)
+        return WordSearch(self._states, self._arcs, self._start, self._filler, self._beam, self._max_active)
 
 
 def best_paths(search: WordSearch, log_probs: FloatMatrix, n_best: int = _N_BEST) -> list[WordPath]:

@@ -74,5 +74,4 @@ class _Heard:
         return self._rows[0]
 
     def at_end(self, padding: FloatArray) -> FloatMatrix:
-        fork = self._stream.fork()
-        return np.concatenate([self.rows(), fork.accept(padding), fork.rest()])
+        return np.concatenate([self.rows(), self._stream.fork().finish(padding)])
