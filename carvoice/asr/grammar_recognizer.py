@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from carvoice.asr.acoustic import AcousticModel, FloatMatrix
+from carvoice.asr.acoustic import AcousticModel
 from carvoice.asr.alignment import Alignment, align, greedy_labels, held_scores, normalized, spell_path
 from carvoice.asr.confidence import Calibration, Fit
 from carvoice.asr.decoder import GrammarDecoder
@@ -202,7 +202,7 @@ class GrammarStream(UtteranceStream):
 
     def _at_end(self, padding: FloatArray) -> Hypothesis:
         decoder = self._decoder
-        raw = self._posteriors.at_end(padding)
+        raw = self._at_end_rows = self._posteriors.at_end(padding)
         paths = best_paths(self._search, raw)
         best = paths[0]
         log_probs = normalized(raw)
@@ -217,7 +217,6 @@ class GrammarStream(UtteranceStream):
             behind *= math.sqrt(min(phones, _MOST_PHONES))
             self.fit = _fit(best, decoder.graph, laid, odds, behind)
         recognizer = self._recognizer
-        order = self._probability(recognizer.order_calibration)
         others = [
             (text, path.cost - best.cost)
             for text, path in zip(texts[1:], paths[1:], strict=True)
@@ -228,17 +227,19 @@ class GrammarStream(UtteranceStream):
             words=words,
             phones=self._phones(greedy_labels(log_probs)),
             confidence=self._probability(recognizer.calibration),
-            order_confidence=order,
+            order_confidence=self._probability(recognizer.order_calibration),
             speech_end_s=words[-1].end_s if words else None,
             alternatives=tuple(text for text, _ in others),
             alternative_costs=tuple(cost for _, cost in others),
             source="grammar",
-            open_text=self._freely(raw) if order is None or order < _NO_ORDER else "",
         )
 
-    def _freely(self, raw: FloatMatrix) -> str:
-        words = self._recognizer.free_words
-        return words.text(self._word_search, raw) if words and self._word_search else ""
+    def _completed(self, ended: Hypothesis) -> Hypothesis:
+        words, search, order = self._recognizer.free_words, self._word_search, ended.order_confidence
+        is_order = order is not None and order >= _NO_ORDER
+        if is_order or words is None or search is None:
+            return ended
+        return replace(ended, open_text=words.text(search, self._at_end_rows))
 
     def _probability(self, calibration: Calibration | None) -> float | None:
         return calibration.probability(self.fit) if calibration and self.fit else None

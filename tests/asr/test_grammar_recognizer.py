@@ -204,12 +204,15 @@ def test_calibrated_confidence(tmp_path, lexicon, cache, say):
     )
     folder = tone_model.write(tmp_path, tuning=tuning)
     ear = GrammarRecognizer(tree_of(SENTENCES), load_model(folder), lexicon, cache=cache)
-    right, chatter = hear(ear, say("call john")), hear(ear, say("i love my little house"))
+    right, stream = hear(ear, say("call john")), ear.create_stream()
+    stream.accept(say("i love my little house"))
+    preview, chatter = stream.preview(), stream.finish()
     assert right.confidence > 0.9
     assert chatter.confidence < 0.3
     assert right.order_confidence > 0.9
     assert chatter.order_confidence < 0.5
     assert (right.open_text, chatter.open_text) == ("", "i love my little house")
+    assert preview.open_text == ""  # an endpoint does not need it
 
 
 def test_decoding_settings_of_the_model(tmp_path, lexicon, cache, say):
