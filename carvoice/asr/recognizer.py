@@ -36,8 +36,12 @@ class RecognizerStream(Protocol):
     def preview(self) -> Hypothesis:
         """What :meth:`finish` would say now; more sound may still be taken."""
 
-    def finish(self) -> Hypothesis:
-        """The utterance is over: the final result. The stream is then ready for the next one."""
+    def finish(self, *, as_previewed: bool = False) -> Hypothesis:
+        """The utterance is over: the final result. The stream is then ready for the next one.
+
+        Args:
+            as_previewed: nobody spoke since the last preview, so what it said stands (if there was one).
+        """
 
     def reset(self, start_s: float = 0.0) -> None:
         """Forget the utterance; the next sample is at ``start_s`` on the stream clock."""
@@ -119,6 +123,7 @@ class UtteranceStream(ABC):
         self._stability = Stability()
         self._newest: Hypothesis | None = None
         self._ended: Hypothesis | None = None
+        self._previewed: Hypothesis | None = None
         self._begin()
 
     def accept(self, samples: FloatArray) -> None:
@@ -153,14 +158,20 @@ class UtteranceStream(ABC):
     def preview(self) -> Hypothesis:
         """What :meth:`finish` would say now; more sound may still be taken."""
         if self._ended is None:
-            self._ended = replace(
+            self._ended = self._previewed = replace(
                 self._at_end(quiet_padding(self._last(_PAD_SEARCH_S), self._pad_s)), stability=1.0
             )
         return self._ended
 
-    def finish(self) -> Hypothesis:
-        """The final result. The stream is then ready for the next utterance, which follows at once."""
-        final = replace(self._completed(self.preview()), is_final=True)
+    def finish(self, *, as_previewed: bool = False) -> Hypothesis:
+        """The final result. The stream is then ready for the next utterance, which follows at once.
+
+        Args:
+            as_previewed: nobody spoke since the last preview, so what it said stands (if there was one):
+                the result is that of the sound up to there, and costs next to nothing.
+        """
+        ended = (self._previewed if as_previewed else None) or self.preview()
+        final = replace(self._completed(ended), is_final=True)
         self.reset(self._start_s + self._sound_n / SAMPLE_RATE_HZ)
         return final
 

@@ -49,9 +49,13 @@ class SideBySideStream:
         """What the grammar's recognizer would say now; endpoints ask, and need no free text."""
         return self._grammar.preview()
 
-    def finish(self) -> Hypothesis:
-        """The final result. The stream is then ready for the next utterance."""
-        return replace(self._grammar.finish(), open_text=self._free.finish().text)
+    def finish(self, *, as_previewed: bool = False) -> Hypothesis:
+        """The final result. The stream is then ready for the next utterance.
+
+        Args:
+            as_previewed: nobody spoke since the last preview, so what it said stands (if there was one).
+        """
+        return replace(self._grammar.finish(as_previewed=as_previewed), open_text=self._free.finish().text)
 
     def reset(self, start_s: float = 0.0) -> None:
         """Forget the utterance; the next sample is at ``start_s`` on the stream clock."""

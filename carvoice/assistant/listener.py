@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from carvoice.asr.endpoint import Endpoint, Endpointer
+from carvoice.asr.endpoint import Endpoint, Endpointer, EndReason
 from carvoice.asr.recognizer import RecognizerStream
 from carvoice.asr.talk import TalkBefore
 from carvoice.asr.wake import Wake, WakeStream
@@ -47,6 +47,7 @@ _PRESSED_FRAMES = 30  # somebody who presses the button while speaking began to 
 _MEMORY_FRAMES = 120
 _FRAMES_KEPT = 200
 _SURE_WORD = 0.1
+_ASKED = (EndReason.COMPLETE, EndReason.PAUSE)  # the endpointer had a preview made in this very pause
 _ZONES = dict(enumerate((Zone.DRIVER, Zone.PASSENGER, Zone.REAR_LEFT, Zone.REAR_RIGHT)))
 
 
@@ -240,7 +241,7 @@ class Listener:
             self._post(Heard(partial, trace_id=self._trace_id))
 
     def _end(self, endpoint: Endpoint, zone: Zone, since_s: float) -> None:
-        final = self._stream.finish()
+        final = self._stream.finish(as_previewed=endpoint.reason in _ASKED)
         if endpoint.speech_end_s is not None:
             begin_s = self._endpointer.speech_start_s or 0.0
             final = self._talk.weigh(final, begin_s, endpoint.speech_end_s, is_called=self._is_called)

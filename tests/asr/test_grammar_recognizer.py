@@ -115,6 +115,23 @@ def test_preview_does_not_disturb(recognizer, say):
     assert "open the window" in seen
 
 
+@pytest.mark.parametrize("chunk", [160, 333, 16_000])
+def test_a_preview_stands_when_only_quiet_followed(recognizer, say, chunk):
+    sound, quiet = say("open the window halfway", tail_s=0.2), np.zeros(1600, np.float32)
+    stream = recognizer.create_stream()
+    for start in range(0, len(sound), chunk):
+        stream.accept(sound[start : start + chunk])
+    stream.preview()
+    stream.accept(quiet)
+    final = stream.finish(as_previewed=True)
+    assert final == hear(recognizer, sound, len(sound))
+    assert final.text == hear(recognizer, np.concatenate([sound, quiet])).text
+    stream.accept(say("call john"))  # the next utterance has no preview yet
+    heard = stream.finish(as_previewed=True)
+    assert heard.text == "call john"
+    assert heard.words[0].start_s == pytest.approx((len(sound) + 1600) / 16_000 + 0.3, abs=0.12)
+
+
 def test_finish_opens_the_next_utterance(recognizer, say):
     stream = recognizer.create_stream()
     first = say("call john")

@@ -60,7 +60,7 @@ class Stream:
     def preview(self):
         return self.partial()
 
-    def finish(self):
+    def finish(self, *, as_previewed=False):
         self.finished.append(self.sound)
         return Hypothesis(self.partial().text, is_final=True)
 
@@ -151,6 +151,39 @@ def test_the_endpoint_waits_as_the_grammar_says(state, waits_ms):
     spans = {span.name: span.duration_ms for span in posted[-1].spans}
     assert spans["endpoint"] == pytest.approx(waits_ms, abs=10)
     assert posted[-1].hypothesis.speech_end_s == pytest.approx(2.0, abs=0.02)
+
+
+class Previewed(Stream):
+    """Notes how much sound before its end a final leaves out."""
+
+    def __init__(self):
+        super().__init__()
+        self.left_out_ms = []
+
+    def preview(self):
+        self.previewed = len(self.sound)
+        return super().preview()
+
+    def finish(self, *, as_previewed=False):
+        self.left_out_ms.append((len(self.sound) - self.previewed) / 16 if as_previewed else None)
+        return super().finish()
+
+
+@pytest.mark.parametrize(
+    ("state", "left_out_ms"), [(PrefixState.FINAL, 0), (PrefixState.COMPLETE, 100), (PrefixState.DEAD, 300)]
+)
+def test_a_final_is_that_of_the_preview_in_its_pause(state, left_out_ms):
+    listener, _ = listener_with(stream := Previewed(), state)
+    hear(listener, silence(1), speech(0.6), silence(0.25), speech(0.6), silence(1))
+    assert stream.left_out_ms[-1] == pytest.approx(left_out_ms, abs=21)
+
+
+def test_a_final_asked_for_is_of_all_that_was_heard():
+    listener, _ = listener_with(stream := Previewed(), PrefixState.DEAD)
+    hear(listener, silence(1), speech(0.6), silence(0.3))
+    listener.end_utterance()
+    hear(listener, silence(0.02))
+    assert stream.left_out_ms == [None]
 
 
 @pytest.mark.parametrize("block", [160, 320, 800, 4800])
