@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -16,6 +18,8 @@ from carvoice.asr.evaluate import Condition, evaluate, load_recordings, summariz
 from carvoice.cli.app import app, console, errors, settings_of
 from carvoice.config import Config
 from carvoice.records import FloatArray, Hypothesis, Value
+
+_CLUSTER_S = 10
 
 NoiseMaker: TypeAlias = Callable[[int, np.random.Generator], FloatArray]
 
@@ -71,19 +75,10 @@ def evaluate_folder(
         settings = settings.model_copy(update={"language": language})
     recordings = load_recordings(folder)
     conditions = _conditions(snr, noise or [])
-    executor = None
-    if dask:
-        from carvoice.errors import ConfigError
-
-        try:
-            from distributed import Client
-        except ImportError:
-            raise ConfigError("--dask needs: pip install 'dask[distributed]'") from None
-        executor = Client(dask).get_executor()
     outcomes = []
-    with Progress(console=errors) as progress:
+    build = partial(WholeEar, settings)
+    with _cluster(dask) as executor, Progress(console=errors) as progress:
         task = progress.add_task("hearing", total=len(recordings) * len(conditions))
-        build = partial(WholeEar, settings)
         for outcome in evaluate(recordings, build, conditions, processes=processes, executor=executor):
             outcomes.append(outcome)
             progress.advance(task)
@@ -93,6 +88,26 @@ def evaluate_folder(
         console.print(f"Plots: {', '.join(map(str, write_plots(outcomes, out)))}")
     except ImportError:
         console.print("Plots as PNG need: pip install 'carvoice[report]'")
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Executor | None]:
+    """The workers of a Dask cluster, which must see the recordings at the same paths; None for no address."""
+    if not address:
+        yield None
+        return
+    from carvoice.errors import ConfigError
+
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ConfigError("--dask needs: pip install 'dask[distributed]'") from None
+    try:
+        client = Client(address, timeout=_CLUSTER_S)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--dask {address}: no scheduler answers there ({error})") from None
+    with client:
+        yield client.get_executor()
 
 
 def _conditions(snr: str, noises: Sequence[Path]) -> list[Condition]:

@@ -81,6 +81,16 @@ def test_a_given_executor_gives_the_same(folder):
     assert [o.verdict for o in spread] == [o.verdict for o in evaluate(recordings, LoudnessEar, conditions)]
 
 
+def test_a_dask_cluster_gives_the_same(folder):
+    distributed = pytest.importorskip("distributed", reason="needs: pip install 'dask[distributed]'")
+    recordings, conditions = load_recordings(folder), [Condition("clean"), Condition("0 dB", noise, 0.0)]
+    here = {"n_workers": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**here) as cluster, distributed.Client(cluster) as client:
+        spread = list(evaluate(recordings, LoudnessEar, conditions, executor=client.get_executor()))
+    alone = list(evaluate(recordings, LoudnessEar, conditions))
+    assert [(o.file, o.condition, o.heard) for o in spread] == [(o.file, o.condition, o.heard) for o in alone]
+
+
 def test_noise_has_the_level_asked_for():
     sound = np.zeros(32_000, np.float32)
     sound[8_000:16_000] = 0.1
