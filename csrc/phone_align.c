@@ -33,6 +33,7 @@ struct cv_align {
     int32_t era;   /* marks cells of earlier calls as stale */
     int32_t fresh; /* parses offered at the position being expanded */
     int32_t at;
+    float beam;
     cv_align_token *tokens;
     cell *cells;     /* [RING][n_states] */
     int32_t *active; /* [RING][n_states]: states met at a position */
@@ -96,9 +97,9 @@ cv_align *cv_align_init(void *memory, int32_t n_states, int32_t n_words, int32_t
 }
 
 /* Offer a parse that stands in `state` after `to` phones. */
-static void offer(cv_align *s, const cv_align_costs *c, int32_t state, int32_t to, float cost,
-                  int32_t previous, int32_t word, int32_t from, uint32_t history) {
-    if (cost > s->ahead[to] + c->beam) return;
+static void offer(cv_align *s, int32_t state, int32_t to, float cost, int32_t previous, int32_t word,
+                  int32_t from, uint32_t history) {
+    if (cost > s->ahead[to] + s->beam) return;
     const int32_t slot = to % RING;
     cell *here = &s->cells[(size_t)slot * (size_t)s->n_states + (size_t)state];
     if (here->position != s->era + to) {
@@ -158,7 +159,7 @@ static void find_matches(cv_align *s, const cv_align_costs *c, const cv_align_tr
     if (width > CV_ALIGN_WINDOW) width = CV_ALIGN_WINDOW;
     float bound[CV_ALIGN_WINDOW + 1]; /* of a cell, from the best parse known at its position */
     for (int32_t k = 0; k <= width; k++) {
-        bound[k] = s->ahead[from + k] + c->beam + c->word_beam - s->ahead[from];
+        bound[k] = s->ahead[from + k] + s->beam + c->word_beam - s->ahead[from];
     }
     s->n_matches = 0;
     row *first = &s->rows[0];
@@ -264,11 +265,10 @@ static void wait(cv_align *s, int32_t state, float cost) {
 /* Mark the words that the parses at this position can go on with, also those a word further on where that
  * word may go unheard. The words of the cheapest parses are marked first, so that each word and node knows
  * what the cheapest parse that wants it has left to spend. */
-static void want_words(cv_align *s, const cv_align_costs *c, const cv_align_trie *trie,
-                       const cv_align_graph *graph, int32_t at) {
+static void want_words(cv_align *s, const cv_align_trie *trie, const cv_align_graph *graph, int32_t at) {
     const int32_t slot = at % RING;
     const size_t base = (size_t)slot * (size_t)s->n_states;
-    const float bound = s->ahead[at] + c->beam;
+    const float bound = s->ahead[at] + s->beam;
     s->want++;
     s->n_waiting = 0;
     for (int32_t i = 0; i < s->n_active[slot]; i++) {
@@ -288,7 +288,7 @@ static void want_words(cv_align *s, const cv_align_costs *c, const cv_align_trie
         }
     }
     int32_t start[LEVELS + 1] = {0}; /* a counting sort */
-    const float per_cost = (float)LEVELS / (c->beam + 1e-3f);
+    const float per_cost = (float)LEVELS / (s->beam + 1e-3f);
     for (int32_t i = 0; i < s->n_waiting; i++)
         start[1 + (int32_t)((s->state_cost[s->waiting[i]] - s->ahead[at]) * per_cost)]++;
     for (int32_t i = 1; i <= LEVELS; i++) start[i] += start[i - 1];
@@ -307,8 +307,8 @@ static uint32_t with_word(uint32_t history, int32_t word) {
 }
 
 /* Offer the words that were heard as they are spelled: they bound what else is worth looking at. */
-static void expand_identical(cv_align *s, const cv_align_costs *c, const cv_align_graph *graph,
-                             const cv_align_heard *heard, int32_t heard_word, int32_t at) {
+static void expand_identical(cv_align *s, const cv_align_graph *graph, const cv_align_heard *heard,
+                             int32_t heard_word, int32_t at) {
     const int32_t slot = at % RING;
     const size_t base = (size_t)slot * (size_t)s->n_states;
     const int32_t word = heard->word_id[heard_word];
@@ -322,7 +322,7 @@ static void expand_identical(cv_align *s, const cv_align_costs *c, const cv_alig
         for (; arc < graph->arc_start[state + 1] && graph->arc_word[arc] == word; arc++) {
             for (int32_t k = 0; k < here->count; k++) {
                 const cv_align_token *token = &s->tokens[here->token[k]];
-                offer(s, c, graph->arc_next[arc], to, token->cost, here->token[k], word, at,
+                offer(s, graph->arc_next[arc], to, token->cost, here->token[k], word, at,
                       with_word(token->history, word));
             }
         }
@@ -334,7 +334,7 @@ static void expand(cv_align *s, const cv_align_costs *c, const cv_align_trie *tr
                    const cv_align_graph *graph, const cv_align_heard *heard, int32_t state, int32_t heard_word,
                    int32_t from) {
     const cell *here = &s->cells[(size_t)(from % RING) * (size_t)s->n_states + (size_t)state];
-    const float bound = s->ahead[from] + c->beam;
+    const float bound = s->ahead[from] + s->beam;
     int32_t fresh[CV_ALIGN_KEEP], n_fresh = 0;
     float cheapest = HUGE_COST;
     for (int32_t k = 0; k < here->count; k++) {
@@ -353,7 +353,7 @@ static void expand(cv_align *s, const cv_align_costs *c, const cv_align_trie *tr
             const float cost = c->wildcard_word + (next == state ? 0.0f : c->wildcard);
             for (int32_t k = 0; may_pass && k < n_fresh; k++) {
                 const cv_align_token *token = &s->tokens[fresh[k]];
-                offer(s, c, next, to, token->cost + cost, fresh[k], graph->n_words + heard_word, from,
+                offer(s, next, to, token->cost + cost, fresh[k], graph->n_words + heard_word, from,
                       with_word(token->history, word));
             }
             continue;
@@ -362,7 +362,7 @@ static void expand(cv_align *s, const cv_align_costs *c, const cv_align_trie *tr
             trie->shortest[word] <= CV_ALIGN_DROPPABLE) {
             for (int32_t k = 0; k < n_fresh; k++) {
                 const cv_align_token *token = &s->tokens[fresh[k]];
-                offer(s, c, next, from, token->cost + trie->drop_word[word], fresh[k], word, from,
+                offer(s, next, from, token->cost + trie->drop_word[word], fresh[k], word, from,
                       with_word(token->history, word));
             }
         }
@@ -370,17 +370,17 @@ static void expand(cv_align *s, const cv_align_costs *c, const cv_align_trie *tr
         for (int32_t m = s->first_match[word]; m >= 0; m = s->matches[m].next) {
             const float cost = s->matches[m].cost;
             const int32_t end = from + s->matches[m].length;
-            if (cheapest + cost > s->ahead[end] + c->beam) continue;
+            if (cheapest + cost > s->ahead[end] + s->beam) continue;
             for (int32_t k = 0; k < n_fresh; k++) {
                 const cv_align_token *token = &s->tokens[fresh[k]];
-                offer(s, c, next, end, token->cost + cost, fresh[k], word, from,
+                offer(s, next, end, token->cost + cost, fresh[k], word, from,
                       with_word(token->history, word));
             }
         }
     }
     for (int32_t k = 0; may_pass && k < n_fresh; k++) {
         const cv_align_token *token = &s->tokens[fresh[k]];
-        offer(s, c, state, to, token->cost + heard->skip_cost[heard_word], fresh[k], -2 - heard_word, from,
+        offer(s, state, to, token->cost + heard->skip_cost[heard_word], fresh[k], -2 - heard_word, from,
               token->history);
     }
 }
@@ -391,7 +391,9 @@ int32_t cv_align_process(cv_align *s, const cv_align_costs *c, const cv_align_tr
     const int32_t n = heard->n_phones;
     if (n < 1 || n > CV_ALIGN_MAX_HEARD) return 0;
     s->n_tokens = 0;
-    for (int32_t i = 0; i <= n; i++) s->ahead[i] = HUGE_COST;
+    s->beam = heard->beam;
+    /* No parse may cost more than the limit: as if one had come everywhere that leaves just that. */
+    for (int32_t i = 0; i <= n; i++) s->ahead[i] = heard->limit - s->beam;
     for (int32_t i = 0; i <= n; i++) s->lost[i] = 0.0f;
     for (int32_t w = 0; w < heard->n_words; w++) s->lost[heard->word_from[w] + 1] += heard->lost_cost[w];
     for (int32_t i = 1; i <= n; i++) s->lost[i] += s->lost[i - 1];
@@ -416,7 +418,7 @@ int32_t cv_align_process(cv_align *s, const cv_align_costs *c, const cv_align_tr
     s->era += 2 * CV_ALIGN_MAX_HEARD;
     s->at = -1;
     memset(s->matched_at, 0, 4 * (size_t)s->n_words);
-    offer(s, c, graph->start, 0, 0.0f, -1, -1, 0, 0u);
+    offer(s, graph->start, 0, 0.0f, -1, -1, 0, 0u);
     int32_t word = 0;
     for (int32_t at = 0; at <= n; at++) {
         const int32_t slot = at % RING;
@@ -424,10 +426,9 @@ int32_t cv_align_process(cv_align *s, const cv_align_costs *c, const cv_align_tr
         if (at == n && s->n_active[slot] == 0) return 0;
         while (word < heard->n_words && heard->word_from[word] < at) word++;
         int32_t heard_word = word < heard->n_words && heard->word_from[word] == at ? word : -1;
-        if (s->ahead[at] > heard->limit) return 0;
         if (s->n_active[slot]) {
-            if (heard_word >= 0) expand_identical(s, c, graph, heard, heard_word, at);
-            want_words(s, c, trie, graph, at);
+            if (heard_word >= 0) expand_identical(s, graph, heard, heard_word, at);
+            want_words(s, trie, graph, at);
             find_matches(s, c, trie, heard, at);
             if (heard_word >= 0 && heard->word_id[heard_word] >= 0 && at < n) {
                 const int32_t length = heard->word_to[heard_word] - at;

@@ -26,7 +26,7 @@ typedef struct {
     float drop[CV_ALIGN_SYMBOLS];                          /* meant but not heard */
     float insert[CV_ALIGN_SYMBOLS];                        /* heard but not meant */
     float word_limit_base, word_limit_slope; /* a word may cost base + slope * phones at most */
-    float beam, word_beam; /* the latter is added within a word */
+    float word_beam;                         /* added to the beam within a word */
     float wildcard, wildcard_word;
 } cv_align_costs;
 
@@ -51,15 +51,15 @@ typedef struct {
 /* What was heard: phones, and the words they came from. word_from/word_to are positions between phones;
  * word_id is the word in the vocabulary or -1; skip_cost what it costs to leave the word out, lost_cost what
  * it costs on top to hear anything else in it that does not sound the same. weight is per phone how much
- * it counts (1: as the costs say; less where the recognizer was in doubt). limit: the search ends with nothing
- * when even the cheapest parse costs more. */
+ * it counts (1: as the costs say; less where the recognizer was in doubt). limit: what a parse may cost at
+ * most. beam: parses so much worse than the cheapest that has come as far are dropped. */
 typedef struct {
     const uint8_t *phones;
     const float *weight;
     int32_t n_phones, n_words;
     const int32_t *word_from, *word_to, *word_id;
     const float *skip_cost, *lost_cost;
-    float limit;
+    float limit, beam;
 } cv_align_heard;
 
 /* A parse: `word` was put for the phones from `from` to `to`; -2 - w marks heard word w left out,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 PUNCTUATION = '.。,，?¿？؟!¡！;；:：’…—–―"“”„«»()[]{}'
 WILDCARD = "<any>"
@@ -25,8 +25,7 @@ _CJK_CHARACTER = re.compile(f"[{_CJK}]")
 _CJK_OR_RUN = re.compile(f"[{_CJK}]|[^{_CJK}]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A stretch of text without spaces, stripped of punctuation, lower case, with its place."""
 
     text: str
@@ -34,7 +33,8 @@ class Token:
     end: int
 
 
-def tokenize(text: str) -> list[Token]:
+@lru_cache(maxsize=16)  # every step of a parse looks at the same text
+def tokenize(text: str) -> tuple[Token, ...]:
     """Cut text at its spaces; ``start`` and ``end`` are character offsets into ``text``."""
     tokens: list[Token] = []
     for match in _TOKEN.finditer(text):
@@ -52,7 +52,7 @@ def tokenize(text: str) -> list[Token]:
         if not lowered.isascii():
             lowered = unicodedata.normalize("NFC", lowered)
         tokens.append(Token(lowered.replace("’", "'"), start, end))
-    return tokens
+    return tuple(tokens)
 
 
 @lru_cache(maxsize=65536)

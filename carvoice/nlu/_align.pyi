@@ -35,6 +35,7 @@ class Aligner:
         self,
         phones: bytes,
         words: list[tuple[int, int, int, float, float]],
+        beam: float,
         limit: float = 1e9,
         weights: list[float] | None = None,
         n_best: int = 8,

@@ -12,7 +12,7 @@ cdef extern from "phone_align.h" nogil:
         float substitute[4096]
         float drop[64]
         float insert[64]
-        float word_limit_base, word_limit_slope, beam, word_beam, wildcard, wildcard_word
+        float word_limit_base, word_limit_slope, word_beam, wildcard, wildcard_word
     ctypedef struct cv_align_trie:
         int32_t n_nodes
         const uint8_t *phone
@@ -40,7 +40,7 @@ cdef extern from "phone_align.h" nogil:
         const int32_t *word_id
         const float *skip_cost
         const float *lost_cost
-        float limit
+        float limit, beam
     ctypedef struct cv_align_token:
         float cost
         int32_t previous, word, from_ "from", to, state, is_expanded
@@ -65,7 +65,7 @@ cdef class Aligner:
         start, n_words, wildcard: start state, size of the vocabulary, the wildcard's word id.
         substitute: float32 (64, 64), [meant, heard]; drop, insert: float32 (64,).
         drop_word: float32 (n_words,): cost of a word of which nothing was heard.
-        limits: float32 (6,): word limit base and slope, beam, word beam, wildcard, wildcard word.
+        limits: float32 (5,): word limit base and slope, word beam, wildcard, wildcard word.
     """
 
     cdef cv_align_costs _costs
@@ -112,10 +112,9 @@ cdef class Aligner:
                 self._costs.substitute[i * 64 + k] = substitute[i, k]
         self._costs.word_limit_base = limits[0]
         self._costs.word_limit_slope = limits[1]
-        self._costs.beam = limits[2]
-        self._costs.word_beam = limits[3]
-        self._costs.wildcard = limits[4]
-        self._costs.wildcard_word = limits[5]
+        self._costs.word_beam = limits[2]
+        self._costs.wildcard = limits[3]
+        self._costs.wildcard_word = limits[4]
         self._memory = malloc(cv_align_size(self._graph.n_states, n_words + 1, self._trie.n_nodes, max_tokens))
         if not self._memory:
             raise MemoryError
@@ -125,14 +124,15 @@ cdef class Aligner:
     def __dealloc__(self):
         free(self._memory)
 
-    def search(self, bytes phones, list words, float limit=1e9, list weights=None, int n_best=8):
+    def search(self, bytes phones, list words, float beam, float limit=1e9, list weights=None, int n_best=8):
         """The cheapest sentences.
 
         Args:
             phones: symbols heard, one byte each; at most 400.
             words: the words heard, in order: (from, to, word id or -1, cost of leaving it out, cost of
                 hearing something else in it), where from and to are positions between phones.
-            limit: the search ends with nothing when the cheapest sentence must cost more.
+            beam: parses so much worse than the best at their position are dropped.
+            limit: what a sentence may cost at most.
             weights: per phone how much it counts; None for 1 each.
             n_best: how many sentences to return at most.
 
@@ -166,6 +166,7 @@ cdef class Aligner:
         heard.lost_cost = lost_cost
         heard.weight = weight
         heard.limit = limit
+        heard.beam = beam
         if n_best > 32:
             n_best = 32
         with nogil:

@@ -8,7 +8,7 @@ and one for the rest; the weights were fitted on simulated recognizer errors and
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +91,36 @@ def probability(evidence: Evidence) -> float:
     return found if is_whole else min(found, MOST_INCOMPLETE)
 
 
-def most_cost(phones: int, at_least: float, gist: float | None = None) -> float:
+def most_probable(evidence: Evidence, gist: float | None) -> float:
+    """What :func:`probability` is at most when it is not known yet what the sentence means.
+
+    Args:
+        evidence: all but margin and gist.
+        gist: the highest probability that the words alone give any meaning; None if nothing is known of them.
+    """
+    far = replace(evidence, margin=MAX_MARGIN, gist=None)
+    by_sound = probability(far)
+    return by_sound if gist is None else max(by_sound, probability(replace(far, gist=gist)))
+
+
+def most_cost(phones: int, at_least: float, gist: float | None = None, nothing: float = 0.0) -> float:
     """The cost beyond which no reading of so many phones can be so probable, whatever else speaks for it.
 
     Args:
         phones: phones heard.
         at_least: the probability.
         gist: the highest probability that the words alone give any meaning; None if nothing is known of them.
+        nothing: the probability that they give to meaning nothing.
     """
     if at_least <= 0.0:
         return math.inf
+    if at_least >= 1.0:
+        return 0.0
     wanted = math.log(at_least / (1.0 - at_least))
     best = BIAS + WEIGHTS[2] * MAX_MARGIN
     most = (wanted - best) / (WEIGHTS[0] / phones + WEIGHTS[1] / math.sqrt(phones))
     if gist is not None:
-        best = GIST_BIAS + GIST_WEIGHTS[2] * MAX_MARGIN + GIST_WEIGHTS[9] * gist + max(0.0, GIST_WEIGHTS[10])
+        best = GIST_BIAS + GIST_WEIGHTS[2] * MAX_MARGIN + GIST_WEIGHTS[9] * gist
+        best += GIST_WEIGHTS[10] * (1.0 - nothing - gist)
         most = max(most, (wanted - best) / (GIST_WEIGHTS[0] / phones + GIST_WEIGHTS[1] / math.sqrt(phones)))
     return most

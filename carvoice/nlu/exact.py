@@ -10,7 +10,7 @@ from carvoice.grammar.automaton import KIND_RANGE, KIND_WILDCARD, Automaton, Blo
 from carvoice.grammar.conditions import excluded_passes, required_passes, slots_from_context
 from carvoice.nlu._matcher import Matcher
 from carvoice.nlu.lattice import Lattice, LatticeBuilder
-from carvoice.records import PrefixState, Slot
+from carvoice.records import Interpretation, PrefixState, Slot
 
 if TYPE_CHECKING:
     from carvoice.nlu._matcher import Parse
@@ -140,6 +140,27 @@ class ExactParser:
             if name not in slots:
                 slots[name] = Slot(fixed)
         return Reading(block.intent, slots, template.text, template.block, cost, block.metadata, out_of_range)
+
+
+def interpretation(readings: list[Reading], text: str, confidence: float) -> Interpretation:
+    """The best of the readings of a text, with the others that mean something else beside it."""
+    best = readings[0]
+    others = tuple(
+        Interpretation(reading.intent, reading.slots, 0.0, reading.template, text)
+        for reading in readings[1:]
+        if not is_same(reading, best)
+    )
+    return Interpretation(best.intent, best.slots, confidence, best.template, text, None, others[:4])
+
+
+def is_same(one: Reading, other: Reading) -> bool:
+    """Do two readings mean the same?"""
+    return one.intent == other.intent and values_of(one.slots) == values_of(other.slots)
+
+
+def values_of(slots: Mapping[str, Slot]) -> dict[str, Any]:
+    """Slots without their places."""
+    return {name: slot.value for name, slot in slots.items()}
 
 
 def _is_repeated(reading: Reading, other: Reading) -> bool:

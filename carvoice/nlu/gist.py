@@ -103,6 +103,12 @@ class Opinion:
         """Probability of meaning nothing."""
         return float(self.probabilities[self.gist.places[NOTHING]])
 
+    @property
+    def likeliest(self) -> float:
+        """Probability of the likeliest meaning that is not nothing."""
+        first, second = np.partition(self.probabilities, -2)[-2:][::-1]
+        return float(second if first == self.probabilities[self.gist.places[NOTHING]] else first)
+
     def of(self, intent: str, values: Mapping[str, Value]) -> float | None:
         """Probability of the meaning of a reading; None if nothing is known of it."""
         place = self.gist.places.get(self.gist.meaning_of(intent, values))

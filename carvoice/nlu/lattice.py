@@ -6,7 +6,7 @@ A word that is written in more than one way becomes more than one path: "living-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -96,7 +96,7 @@ class LatticeBuilder:
         edges.sort()
         return Lattice(edges, starts, ends, boundary, unknown)
 
-    def _skip_edges(self, tokens: list[Token], nodes: list[int]) -> list[Edge]:
+    def _skip_edges(self, tokens: Sequence[Token], nodes: list[int]) -> list[Edge]:
         ids = [self._automaton.vocabulary.get(token.text, -1) for token in tokens]
         return [
             (nodes[index], nodes[index + len(phrase)], SKIP, 0, 0.0)

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from carvoice.nlu.confidence import Evidence, most_cost
-from carvoice.nlu.exact import ExactParser, Reading
+from carvoice.nlu.confidence import MAX_MARGIN, Evidence, most_cost, most_probable
+from carvoice.nlu.exact import ExactParser, Reading, is_same, values_of
 from carvoice.nlu.gist import Opinion
 from carvoice.nlu.manners import Manners
 from carvoice.nlu.phonetic import Correction, HeardWord, PhoneticSearch
 from carvoice.records import Slot
 
-NO_RIVAL = 5.0
 MAX_RIVALS = 2
+TALK = 0.5  # of meaning nothing: words from which on no word is looked for that was not heard
 LEAST_GIST = 1e-4
 GIST_WEIGHT = 0.7  # of the log probability by the words alone, beside the distance in sound
 
@@ -71,24 +71,41 @@ class SoundParser:
             known: the context.
             scores: the recognizer's probability of each word of the text; () if unknown.
             opinion: what the words alone say of it; None if nothing is known.
-            at_least: the search ends when no reading can be so probable any more.
+            at_least: readings that cannot be so probable are not looked for.
         """
         words = self._search.hear(text, scores)
         phones = max(1, sum(len(word.symbols) for word in words))
-        limit = most_cost(phones, at_least, None if opinion is None else 1.0 - opinion.nothing)
+        nothing = 0.0 if opinion is None else opinion.nothing
+        likeliest = None if opinion is None else opinion.likeliest
+        limit = most_cost(phones, at_least, likeliest, nothing)
+        beams = (True, False) if at_least > 0.0 else (False,)  # who wants all gets all
+        for is_narrow in beams if nothing < TALK else beams[:1]:
+            fitting = [
+                correction
+                for correction in self._search.search(words, limit, is_narrow=is_narrow)
+                if not correction.lost_numbers and not self._changes_meaning(words, correction)
+            ]
+            if any(
+                most_probable(_evidence(correction, nothing), likeliest) >= at_least for correction in fitting
+            ):
+                break
+        else:
+            return None
         found: list[tuple[float, Reading, Correction, float | None]] = []
-        for correction in self._search.search(words, limit):
-            if correction.lost_numbers or self._changes_meaning(words, correction):
-                continue
+        nearest = math.inf
+        for correction in fitting:
+            if correction.cost > nearest + MAX_MARGIN:
+                break  # neither this nor what follows can come near the best
             readings = self._exact.parse(correction.text, known)
             if not readings:
                 continue
             best = readings[0]
             gist = None
             if opinion is not None:
-                gist = opinion.of(best.intent, _values(best.slots))
+                gist = opinion.of(best.intent, values_of(best.slots))
             bonus = 0.0 if gist is None else GIST_WEIGHT * math.log(max(LEAST_GIST, gist))
             found.append((correction.cost - bonus, best, correction, gist))
+            nearest = min(nearest, correction.cost - bonus)
         if not found:
             return None
         found.sort(key=lambda item: item[0])
@@ -99,19 +116,7 @@ class SoundParser:
                 rivals.append((reading, further - distance))
             if len(rivals) == MAX_RIVALS:
                 break
-        evidence = Evidence(
-            cost=chosen.cost,
-            phones=chosen.phones,
-            margin=rivals[0][1] if rivals else NO_RIVAL,
-            skipped=chosen.skipped,
-            skipped_words=chosen.skipped_words,
-            told=chosen.told,
-            dropped=chosen.dropped,
-            worst=chosen.worst,
-            number_cost=chosen.number_cost,
-            gist=gist,
-            gist_of_nothing=0.0 if opinion is None else opinion.nothing,
-        )
+        evidence = _evidence(chosen, nothing, rivals[0][1] if rivals else MAX_MARGIN, gist)
         return Near(chosen.text, best, _placed(best.slots, chosen, text), evidence, tuple(rivals))
 
     def _changes_meaning(self, words: Sequence[HeardWord], correction: Correction) -> bool:
@@ -132,13 +137,22 @@ class SoundParser:
         return any(word not in kept for word in negations)
 
 
-def is_same(one: Reading, other: Reading) -> bool:
-    """Do two readings mean the same?"""
-    return one.intent == other.intent and _values(one.slots) == _values(other.slots)
-
-
-def _values(slots: Mapping[str, Slot]) -> dict[str, Any]:
-    return {name: slot.value for name, slot in slots.items()}
+def _evidence(
+    chosen: Correction, nothing: float, margin: float = MAX_MARGIN, gist: float | None = None
+) -> Evidence:
+    return Evidence(
+        cost=chosen.cost,
+        phones=chosen.phones,
+        margin=margin,
+        skipped=chosen.skipped,
+        skipped_words=chosen.skipped_words,
+        told=chosen.told,
+        dropped=chosen.dropped,
+        worst=chosen.worst,
+        number_cost=chosen.number_cost,
+        gist=gist,
+        gist_of_nothing=nothing,
+    )
 
 
 def _placed(slots: Mapping[str, Slot], correction: Correction, text: str) -> dict[str, Slot]:

@@ -7,9 +7,8 @@ by sound. What none of them explains well enough is rejected.
 from __future__ import annotations
 
 import logging
-import math
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,18 @@ from typing import Any
 from carvoice.errors import CarvoiceError
 from carvoice.grammar import replace_list
 from carvoice.grammar.automaton import Automaton
-from carvoice.grammar.words import tokenize
 from carvoice.nlu.amount import amounts, in_digits, place_in_words
 from carvoice.nlu.completion import Completions
-from carvoice.nlu.confidence import MOST_INCOMPLETE, probability
-from carvoice.nlu.exact import ExactParser, Reading
-from carvoice.nlu.gist import Gist, Opinion, load_gist
+from carvoice.nlu.confidence import MOST_INCOMPLETE
+from carvoice.nlu.exact import ExactParser, interpretation
+from carvoice.nlu.gist import Gist, load_gist
 from carvoice.nlu.manners import manners_of
+from carvoice.nlu.near_misses import NearMisses
 from carvoice.nlu.phonetic import SearchSettings
 from carvoice.nlu.places import moved, spanning, unplaced
 from carvoice.nlu.remarks import is_plea, wishes_beside_remarks
 from carvoice.nlu.searchbuilder import SearchBuilder
-from carvoice.nlu.sound import SoundParser, is_same
+from carvoice.nlu.sound import SoundParser
 from carvoice.nlu.speller import Pronouncer
 from carvoice.nlu.spoken import MAX_COMMANDS, carried_over, corrected, joints
 from carvoice.records import Hypothesis, Interpretation, PrefixState, Slot
@@ -37,8 +36,6 @@ from carvoice.resources import data_path
 _LOG = logging.getLogger(__name__)
 
 OUT_OF_RANGE = "out of range"
-HOPELESS = 0.3
-"""Readings by sound that cannot be so probable are not looked for: they are not even asked back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +99,9 @@ class Understander:
 
         table = data_path(f"gist-{automaton.language.split('-')[0]}.npz")
         self._gist: Gist | None = load_gist(table) if table.exists() and lexicon is not None else None
-        self._intents = frozenset(block.intent for block in automaton.blocks)
         self.exact = ExactParser(automaton)
         self.sound: SoundParser | None = None
+        self._near_misses: NearMisses | None = None
         self._completions: Completions | None = None
         self._builder: SearchBuilder | None = None
         self._replaced: frozenset[str] = frozenset()
@@ -140,7 +137,7 @@ class Understander:
         self._replaced |= {name}
         if self.sound is None:
             return
-        self.sound = self.sound.with_exact(self.exact)
+        self._use(self.sound.with_exact(self.exact))
         task = threading.Thread(
             target=self._learn_list, args=(name, self.exact, self._replaced), name="learn-list", daemon=True
         )
@@ -160,8 +157,15 @@ class Understander:
         assert self._builder is not None
         acceptor, search = self._builder.build(exact.automaton, replaced)
         if exact is self.exact:
-            self.sound = SoundParser(search, exact, self._manners)
+            self._use(SoundParser(search, exact, self._manners))
             self._completions = Completions(acceptor)
+
+    def _use(self, sound: SoundParser) -> None:
+        settings = self._settings
+        self.sound = sound
+        self._near_misses = NearMisses(
+            sound, self.exact, self._manners, self._gist, settings.reject_below, settings.exact_confidence
+        )
 
     def parse(self, heard: Hypothesis | str, context: Context | None = None) -> tuple[Interpretation, ...]:
         """The commands in what was heard, in order; a single rejected one if there is none."""
@@ -192,7 +196,7 @@ class Understander:
         for sentence in self._completions.of(text.split()):
             readings = self.exact.parse(sentence)
             if readings:
-                found.append(_interpretation(readings, sentence, self._settings.exact_confidence))
+                found.append(interpretation(readings, sentence, self._settings.exact_confidence))
             if len(found) == at_most:
                 break
         return tuple(found)
@@ -204,13 +208,9 @@ class Understander:
         if heard.confidence is not None:
             sure *= heard.confidence
         exact = self._word_for_word(heard.text, known, sure)
-        if exact or self.sound is None:
+        if exact or self._near_misses is None:
             return exact
-        found = self._by_sound(heard, known)
-        if heard.order_confidence is None:
-            return found
-        # What sounds like an order is one only if an order was said; talk has sentences near it, too.
-        return [replace(item, confidence=item.confidence * heard.order_confidence) for item in found]
+        return self._near_misses.of(heard, known)
 
     # --- word for word ---
 
@@ -239,20 +239,20 @@ class Understander:
             if wish:
                 if not self._manners.pronouns.isdisjoint(text[start:end].lower().split()):
                     sure = min(sure, MOST_INCOMPLETE)  # "it" is what the reason names: asked for
-                found = moved(_interpretation(wish, text, sure), start)
+                found = moved(interpretation(wish, text, sure), start)
                 if reason and reason[0].intent == found.intent:
                     added = {name: Slot(slot.value) for name, slot in reason[0].slots.items()}
                     found = replace(found, slots={**added, **found.slots})
                 return found
             if reason and is_plea(text[start:end], self._manners):
-                return moved(_interpretation(reason, text, sure), remark_start)
+                return moved(interpretation(reason, text, sure), remark_start)
         return None
 
     def _command(self, text: str, known: Mapping[str, Any], sure: float) -> Interpretation | None:
         """One command, word for word; a rejected one if only its number does not fit."""
         readings = self.exact.parse(text, known)
         if readings:
-            return _interpretation(readings, text, sure)
+            return interpretation(readings, text, sure)
         numbers = amounts(text, self.exact.automaton.language)
         if not numbers:
             return None
@@ -261,7 +261,7 @@ class Understander:
             return None
         fitting = [reading for reading in readings if reading.out_of_range is None]
         limits = readings[0].out_of_range
-        found = _interpretation(fitting or readings, text, sure)
+        found = interpretation(fitting or readings, text, sure)
         slots = {
             name: spanning(slot, place_in_words(slot.start, numbers), place_in_words(slot.end, numbers), text)
             for name, slot in found.slots.items()
@@ -304,99 +304,3 @@ class Understander:
             if found is not None:
                 return [moved(found, start - (len(carried) - len(right)))]
         return []
-
-    # --- by sound ---
-
-    def _by_sound(self, heard: Hypothesis, known: Mapping[str, Any]) -> list[Interpretation]:
-        best = self._sounds_like(heard.text, known, _scores(heard))
-        for rank, text in enumerate(heard.alternatives[:4]):
-            costs = heard.alternative_costs
-            # Half the nats: neighbouring frames are not independent.
-            weight = math.exp(-costs[rank] / 2) if rank < len(costs) else 0.9 ** (rank + 1)
-            if best is not None and weight <= best.confidence:
-                continue
-            other = self._sounds_like(text, known)
-            if other and (best is None or other.confidence * weight > best.confidence):
-                best = replace(other, text=heard.text, confidence=other.confidence * weight)
-        whole = [] if best is None else [best]
-        if best is not None and best.confidence >= 0.9:
-            return whole
-        halves = self._compound_by_sound(heard.text, known)
-        if halves and (best is None or min(item.confidence for item in halves) > best.confidence):
-            return halves
-        if best is not None and best.confidence < self._settings.reject_below:
-            return [Interpretation("", {}, best.confidence, "", heard.text, "low confidence", (best,))]
-        return whole
-
-    def _sounds_like(
-        self, text: str, known: Mapping[str, Any], scores: Sequence[float | None] = ()
-    ) -> Interpretation | None:
-        assert self.sound is not None
-        opinion = None
-        if self._gist is not None:
-            opinion = self._gist.opinion([token.text for token in tokenize(text)], self.sound.number_words)
-        at_least = min(HOPELESS, self._settings.reject_below)
-        near = self.sound.nearest(text, known, scores, opinion, at_least)
-        guessed = opinion and self._guess(text, opinion)
-        if guessed and (near is None or probability(near.evidence) < guessed.confidence):
-            return guessed
-        if near is None:
-            return None
-        best = near.reading
-        sure = probability(near.evidence)
-        others = tuple(  # costs are negative log probabilities: so much less likely is each rival
-            Interpretation(rival.intent, rival.slots, sure * math.exp(-margin), rival.template, text)
-            for rival, margin in near.rivals
-        )
-        return Interpretation(best.intent, near.slots, sure, best.template, text, None, others)
-
-    def _guess(self, text: str, opinion: Opinion) -> Interpretation | None:
-        """What the words alone say; never so sure that it is done unasked."""
-        assert self.sound is not None
-        words = [token.text for token in tokenize(text)]
-        special = self.sound.number_words | self._manners.negations | self._manners.telling
-        guess = opinion.guess()
-        if guess is None or guess[0] not in self._intents or not special.isdisjoint(words):
-            return None
-        intent, values, sure = guess
-        slots = {name: Slot(value) for name, value in values.items()}
-        return Interpretation(intent, slots, MOST_INCOMPLETE * sure, "", text)
-
-    def _compound_by_sound(self, text: str, known: Mapping[str, Any]) -> list[Interpretation]:
-        best: list[Interpretation] = []
-        for end, start in joints(text, self._manners):
-            halves: list[Interpretation] = []
-            for part, offset in ((text[:end], 0), (text[start:], start)):
-                readings = self.exact.parse(part, known)
-                found = (
-                    _interpretation(readings, part, self._settings.exact_confidence)
-                    if readings
-                    else self._sounds_like(part, known)
-                )
-                if found is None or found.confidence < self._settings.reject_below:
-                    break
-                halves.append(moved(found, offset))
-            if len(halves) == 2 and (not best or _least(halves) > _least(best)):
-                best = halves
-        return best
-
-
-def _scores(heard: Hypothesis) -> list[float | None]:
-    """The recognizer's probability of each word of the text; [] if its words are not those of the text."""
-    if " ".join(word.text for word in heard.words) != heard.text:
-        return []
-    return [word.score for word in heard.words]
-
-
-def _least(found: list[Interpretation]) -> float:
-    return min(item.confidence for item in found)
-
-
-def _interpretation(readings: list[Reading], text: str, confidence: float) -> Interpretation:
-    best = readings[0]
-    others = tuple(
-        Interpretation(reading.intent, reading.slots, 0.0, reading.template, text)
-        for reading in readings[1:]
-        if not is_same(reading, best)
-    )
-    return Interpretation(best.intent, best.slots, confidence, best.template, text, None, others[:4])

@@ -124,7 +124,7 @@ static void fuzz_align(void) {
     }
     costs.word_limit_base = (float)below(8);
     costs.word_limit_slope = 1.0f;
-    costs.beam = (float)below(12);
+    const float beam = (float)below(12);
     costs.word_beam = (float)below(6);
     costs.wildcard = 2.0f;
     costs.wildcard_word = 0.5f;
@@ -155,7 +155,7 @@ static void fuzz_align(void) {
     }
     for (int32_t i = 0; i < at; i++) weight[i] = 0.5f + (float)below(2);
     cv_align_heard heard = {heard_phones, weight, at,        words,     from,
-                            to,           id,     skip_cost, lost_cost, below(2) ? 1e9f : (float)below(20)};
+                            to,           id,     skip_cost, lost_cost, below(2) ? 1e9f : (float)below(20), beam};
     const int32_t max_tokens = 1 + below(3000);
     void *memory = malloc(cv_align_size(STATES, 6, 6, max_tokens));
     cv_align *search = cv_align_init(memory, STATES, 6, 6, max_tokens);

@@ -18,6 +18,7 @@ from carvoice.nlu.speller import Speller
 from carvoice.records import Hypothesis, Word
 
 ALPHABET = "abcd"
+ROUNDING = 0.1  # of a limit beside so wide a beam, in 32 bits
 SENTENCES = [" ".join(words) for words in itertools.product(["abc", "bd", "cab"], ["a", "dd"], ["bad", "cd"])]
 SENTENCES += ["abc", "dab cab"]
 GRAMMAR = "intents:\n" + "\n".join(
@@ -27,6 +28,7 @@ EACH = np.full(len(ALPHABET), 0.8, np.float32)
 CONFUSIONS = Confusions.of(tuple(ALPHABET), 1.2 * (1 - np.eye(len(ALPHABET), dtype=np.float32)), EACH, EACH)
 UNBOUNDED = SearchSettings(
     beam=1e6,
+    narrow_beam=1e6,
     word_beam=1e6,
     word_limit_base=1e6,
     drop_word=2.0,
@@ -87,7 +89,10 @@ def test_the_cheapest_sentence_is_the_oracles(heard):
 def test_only_what_costs_too_much_is_given_up(heard, limit):
     words = SEARCH.hear(heard)
     everything, found = list(SEARCH.search(words)), list(SEARCH.search(words, limit))
-    assert found == everything or (not found and everything[0].cost > limit)
+    costs = [correction.cost for correction in found]
+    assert costs == pytest.approx([item.cost for item in everything][: len(costs)])
+    assert all(cost <= limit + ROUNDING for cost in costs)
+    assert all(item.cost > limit - ROUNDING for item in everything[len(costs) :])
 
 
 @given(st.integers(1, 60), st.floats(0.01, 0.99), st.one_of(st.none(), st.floats(0.0, 1.0)))

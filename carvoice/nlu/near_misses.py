@@ -1,0 +1,159 @@
+"""Commands whose words were heard slightly wrong, or that are worded as no template is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from carvoice.grammar.words import tokenize
+from carvoice.nlu.confidence import MOST_INCOMPLETE, probability
+from carvoice.nlu.exact import ExactParser, interpretation
+from carvoice.nlu.gist import Gist, Opinion
+from carvoice.nlu.manners import Manners
+from carvoice.nlu.places import moved
+from carvoice.nlu.sound import SoundParser
+from carvoice.nlu.spoken import joints
+from carvoice.records import Hypothesis, Interpretation, Slot
+
+HOPELESS = 0.4
+"""Readings that cannot be so probable are not looked for: they are not even asked back."""
+MAX_ALTERNATIVES = 4
+PLAIN = 0.9
+"""From this confidence a sentence is not looked at as two commands."""
+
+
+class NearMisses:
+    """Interprets what the exact parser does not know. Not thread-safe.
+
+    Args:
+        sound: finds sentences that sound alike.
+        exact: parses halves of sentences.
+        manners: how people talk around a command.
+        gist: what words alone say; None if nothing is known of the language.
+        reject_below: confidence below which a sentence is no command.
+        exact_confidence: of what the exact parser understands.
+    """
+
+    def __init__(
+        self,
+        sound: SoundParser,
+        exact: ExactParser,
+        manners: Manners,
+        gist: Gist | None,
+        reject_below: float,
+        exact_confidence: float,
+    ) -> None:
+        self._sound = sound
+        self._exact = exact
+        self._manners = manners
+        self._gist = gist
+        self._reject_below = reject_below
+        self._exact_confidence = exact_confidence
+        self._intents = frozenset(block.intent for block in exact.automaton.blocks)
+
+    def of(self, heard: Hypothesis, known: Mapping[str, Any]) -> list[Interpretation]:
+        """The commands in what was heard, or one rejected for its low confidence; [] if nothing is near."""
+        order = heard.order_confidence
+        if order is None:
+            return self._of(heard, known, HOPELESS)
+        if order < HOPELESS:
+            return []
+        # What sounds like an order is one only if an order was said; talk has sentences near it, too.
+        found = self._of(heard, known, HOPELESS / order)
+        return [replace(item, confidence=item.confidence * order) for item in found]
+
+    def _of(self, heard: Hypothesis, known: Mapping[str, Any], at_least: float) -> list[Interpretation]:
+        at_least = min(at_least, self._reject_below)
+        best = self._nearest(heard.text, known, at_least, _scores(heard))
+        for rank, text in enumerate(heard.alternatives[:MAX_ALTERNATIVES]):
+            costs = heard.alternative_costs
+            # Half the nats: neighbouring frames are not independent.
+            weight = math.exp(-costs[rank] / 2) if rank < len(costs) else 0.9 ** (rank + 1)
+            wanted = max(at_least, best.confidence if best else 0.0)
+            if weight <= wanted:
+                continue
+            other = self._nearest(text, known, wanted / weight)
+            if other and (best is None or other.confidence * weight > best.confidence):
+                best = replace(other, text=heard.text, confidence=other.confidence * weight)
+        if best is not None and best.confidence >= PLAIN:
+            return [best]
+        halves = self._compound(heard.text, known, best.confidence if best else 0.0)
+        if halves:
+            return halves
+        if best is None:
+            return []
+        if best.confidence < self._reject_below:
+            return [Interpretation("", {}, best.confidence, "", heard.text, "low confidence", (best,))]
+        return [best]
+
+    def _nearest(
+        self, text: str, known: Mapping[str, Any], at_least: float, scores: Sequence[float | None] = ()
+    ) -> Interpretation | None:
+        opinion = guessed = None
+        if self._gist is not None:
+            words = [token.text for token in tokenize(text)]
+            opinion = self._gist.opinion(words, self._sound.number_words)
+            guessed = self._guess(text, words, opinion)
+        if guessed is not None:
+            at_least = max(at_least, guessed.confidence)
+        near = self._sound.nearest(text, known, scores, opinion, at_least)
+        if near is None:
+            return guessed
+        best = near.reading
+        sure = probability(near.evidence)
+        if guessed is not None and sure < guessed.confidence:
+            return guessed
+        others = tuple(  # costs are negative log probabilities: so much less likely is each rival
+            Interpretation(rival.intent, rival.slots, sure * math.exp(-margin), rival.template, text)
+            for rival, margin in near.rivals
+        )
+        return Interpretation(best.intent, near.slots, sure, best.template, text, None, others)
+
+    def _guess(self, text: str, words: Sequence[str], opinion: Opinion) -> Interpretation | None:
+        """What the words alone say; never so sure that it is done unasked."""
+        guess = opinion.guess()
+        if guess is None or guess[0] not in self._intents:
+            return None
+        if any(
+            word in self._sound.number_words
+            or word in self._manners.negations
+            or word in self._manners.telling
+            for word in words
+        ):
+            return None
+        intent, values, sure = guess
+        slots = {name: Slot(value) for name, value in values.items()}
+        return Interpretation(intent, slots, MOST_INCOMPLETE * sure, "", text)
+
+    def _compound(self, text: str, known: Mapping[str, Any], surer_than: float) -> list[Interpretation]:
+        best: list[Interpretation] = []
+        wanted = max(surer_than, self._reject_below)
+        for end, start in joints(text, self._manners):
+            halves: list[Interpretation] = []
+            for part, offset in ((text[:end], 0), (text[start:], start)):
+                readings = self._exact.parse(part, known)
+                found = (
+                    interpretation(readings, part, self._exact_confidence)
+                    if readings
+                    else self._nearest(part, known, wanted)
+                )
+                if found is None or found.confidence < wanted:
+                    break
+                halves.append(moved(found, offset))
+            if len(halves) == 2 and _least(halves) > surer_than:
+                best, surer_than = halves, _least(halves)
+                wanted = max(wanted, surer_than)
+        return best
+
+
+def _scores(heard: Hypothesis) -> list[float | None]:
+    """The recognizer's probability of each word of the text; [] if its words are not those of the text."""
+    if " ".join(word.text for word in heard.words) != heard.text:
+        return []
+    return [word.score for word in heard.words]
+
+
+def _least(found: list[Interpretation]) -> float:
+    return min(item.confidence for item in found)
