@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,14 @@ def load_adjustments(path: Path) -> dict[str, Adjustment]:
     return found
 
 
+@lru_cache(maxsize=1)  # who reads the acts reads the adjustments too
+def _table(text: str) -> Any:
+    return yaml.load(text, Loader=yaml.CSafeLoader)
+
+
 def _intents(path: Path) -> dict[str, Any]:
     try:
-        table: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        table = _table(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise GrammarError(f"cannot be read ({error.strerror})", path=path) from None
     except yaml.YAMLError as error:

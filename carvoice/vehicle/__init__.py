@@ -4,3 +4,7 @@
 
 Only :mod:`carvoice.vehicle.gate` sends actions on the bus.
 """
+
+from carvoice.vehicle.mf4 import load_can
+
+load_can()  # before anything here or in cantools does

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,14 @@ def parse_toml(path: Path, text: str) -> dict[str, Any]:
 
 def line_of(text: str, *needles: str) -> int:
     """1-based line on which the first of the needles found begins, 0 if none is found."""
+    lines = _stripped_lines(text)
     for needle in needles:
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip().startswith(needle):
+        for number, line in enumerate(lines, 1):
+            if line.startswith(needle):
                 return number
     return 0
+
+
+@lru_cache(maxsize=2)
+def _stripped_lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines())

@@ -20,6 +20,7 @@ from carvoice.errors import BusError
 from carvoice.records import FrameRecord
 from carvoice.vehicle.bus import Bus
 from carvoice.vehicle.car import Car
+from carvoice.vehicle.mf4 import prepare_for
 from carvoice.vehicle.state import CarState
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class BusLog:
         self._lock = threading.Lock()
         self._is_open = True
         try:
+            prepare_for(self.path)
             self._writer = can.Logger(str(self.path))
             self._index = Path(f"{self.path}{INDEX_SUFFIX}").open("w", encoding="utf-8")  # noqa: SIM115
         except (OSError, ValueError, ImportError, NotImplementedError) as error:
@@ -152,6 +154,7 @@ def read_log(path: Path | str) -> Iterator[can.Message]:
     if not path.is_file():
         raise BusError(f"{path}: there is no such bus log")
     try:
+        prepare_for(path)
         with can.LogReader(str(path)) as reader:
             yield from reader
     except (ValueError, OSError, ImportError, NotImplementedError, EOFError, IndexError) as error:
