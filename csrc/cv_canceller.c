@@ -5,6 +5,8 @@
 enum { DEEP, FAST, NEITHER };
 enum { FAST_WINS_AFTER = 15, DEEP_WINS_AFTER = 40 }; /* frames */
 #define POWER_MEMORY 0.8f
+#define LONG_MEMORY 0.97f /* 330 ms: longer than a vowel after the far end's last word */
+#define FAST_BETTER 0.65f
 #define FAST_ELSEWHERE 1.5f
 #define OFFSET_RATE 2e-4f /* per sample: 0.5 Hz, so low that the echo itself hardly turns in phase */
 
@@ -24,6 +26,7 @@ void cv_canceller_init(cv_canceller *canceller, const cv_canceller_config *confi
     canceller->offset = 0.0f;
     canceller->offset_rate = 1.0f;
     canceller->near_power = canceller->deep_power = canceller->fast_power = 0.0f;
+    canceller->deep_long = canceller->fast_long = 0.0f;
     canceller->choice = DEEP;
     canceller->fast_better = canceller->deep_better = 0;
     memset(canceller->echo, 0, sizeof canceller->echo);
@@ -36,8 +39,8 @@ static float mean_square(const float *x) {
     return sum / CV_FRAME;
 }
 
-static void smooth(float *power, const float *frame) {
-    *power = POWER_MEMORY * *power + (1.0f - POWER_MEMORY) * mean_square(frame);
+static void smooth(float *power, float now, float memory) {
+    *power = memory * *power + (1.0f - memory) * now;
 }
 
 static void remove_offset(cv_canceller *canceller, const float *near, float *sound) {
@@ -52,11 +55,15 @@ static void remove_offset(cv_canceller *canceller, const float *near, float *sou
     canceller->offset_rate = rate;
 }
 
-/* Keep the present choice unless another is clearly better. */
+/* Keep the present choice unless another is clearly better. For the fast filter to be chosen it must be so over
+ * 330 ms too: where an echo dies away under a steady vowel, the fast filter takes the vowel for more of it for a
+ * tenth of a second, and would subtract that. After a change of the path the deep filter leaves so much more than
+ * before that the long means follow almost as fast. */
 static int choose(const cv_canceller *canceller) {
     float deep = canceller->deep_power, fast = canceller->fast_power, near = canceller->near_power;
     int choice = canceller->choice == NEITHER ? DEEP : canceller->choice;
-    if (choice == DEEP && fast < 0.65f * deep) choice = FAST;
+    if (choice == DEEP && fast < FAST_BETTER * deep && canceller->fast_long < FAST_BETTER * canceller->deep_long)
+        choice = FAST;
     else if (choice == FAST && deep < 0.95f * fast) choice = DEEP;
     float best = choice == DEEP ? deep : fast;
     return best > (canceller->choice == NEITHER ? near : 1.5f * near) ? NEITHER : choice;
@@ -69,10 +76,12 @@ static void exchange(cv_canceller *canceller) {
     if (canceller->fast_better >= FAST_WINS_AFTER) {
         cv_kalman_copy(&canceller->deep, &canceller->fast);
         canceller->deep_power = fast;
+        canceller->deep_long = canceller->fast_long;
         canceller->fast_better = 0;
     } else if (canceller->deep_better >= DEEP_WINS_AFTER) {
         cv_kalman_copy(&canceller->fast, &canceller->deep);
         canceller->fast_power = deep;
+        canceller->fast_long = canceller->deep_long;
         canceller->deep_better = 0;
     }
 }
@@ -94,9 +103,12 @@ void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, in
         left[DEEP][i] = sound[i] - echo[DEEP][i];
         left[FAST][i] = sound[i] - echo[FAST][i];
     }
-    smooth(&canceller->near_power, sound);
-    smooth(&canceller->deep_power, left[DEEP]);
-    smooth(&canceller->fast_power, left[FAST]);
+    float deep_now = mean_square(left[DEEP]), fast_now = mean_square(left[FAST]);
+    smooth(&canceller->near_power, mean_square(sound), POWER_MEMORY);
+    smooth(&canceller->deep_power, deep_now, POWER_MEMORY);
+    smooth(&canceller->fast_power, fast_now, POWER_MEMORY);
+    smooth(&canceller->deep_long, deep_now, LONG_MEMORY);
+    smooth(&canceller->fast_long, fast_now, LONG_MEMORY);
     int before = canceller->choice, now = choose(canceller);
     for (int i = 0; i < CV_FRAME; i++) {
         float t = before == now ? 1.0f : (float)(i + 1) / CV_FRAME; /* fade over, no click */

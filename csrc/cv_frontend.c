@@ -23,6 +23,7 @@
 
 #define SAMPLE_MOST 16.0f /* 24 dB over full scale: more is not sound */
 #define DRIFT_ERLE 4.0f  /* 6 dB */
+#define HEARD_THROUGH 2.0f /* times the residual echo: from the power of what sounds on, that counts as all echo */
 #define FAR_SILENCE 1e-7f /* mean square of a far-end frame that counts as silent: -70 dBFS */
 
 struct cv_frontend {
@@ -217,6 +218,29 @@ static void bound_unreached(float *gain) {
     for (int k = CV_REACHED_BINS; k < CV_BINS; k++) gain[k] = gain[k] < most ? gain[k] : most;
 }
 
+/* How much of the echo suppression the recognizer's output takes in each bin: the share that was set, but less of
+ * it where the talker covers the echo that is left in the bins around. */
+static void share_suppression(float share, const float *power, const float *residual, float *shares) {
+    enum { AROUND = 8 }; /* bins to each side: 400 Hz, about a critical band in the middle of speech */
+    double all = 1e-12, left = 0.0; /* running sums: what is taken off again must leave no trace */
+    for (int k = 0; k < AROUND; k++) {
+        all += power[k];
+        left += residual[k];
+    }
+    for (int k = 0; k < CV_BINS; k++) {
+        if (k + AROUND < CV_BINS) {
+            all += power[k + AROUND];
+            left += residual[k + AROUND];
+        }
+        if (k > AROUND) {
+            all -= power[k - AROUND - 1];
+            left -= residual[k - AROUND - 1];
+        }
+        float heard = HEARD_THROUGH * (float)(left / all);
+        shares[k] = share * (heard > 1.0f ? 1.0f : heard > 0.0f ? heard : 0.0f);
+    }
+}
+
 /* Gains of both outputs from the spectra of the canceller's output and echo estimate. */
 static void suppress(cv_frontend *f, const float *power, const float *echo_power, int far_active,
                      float *asr_gain, float *vad_gain) {
@@ -247,9 +271,11 @@ static void suppress(cv_frontend *f, const float *power, const float *echo_power
         bound_unreached(f->echo_gain.gain);
         bound_unreached(f->full_gain.gain);
     }
+    float shares[CV_BINS];
+    share_suppression(c->asr_echo_share, power, residual, shares);
     for (int k = 0; k < CV_BINS; k++) {
         float echo = f->echo_gain.gain[k], full = f->full_gain.gain[k];
-        float light = 1.0f - c->asr_echo_share * (1.0f - echo);
+        float light = 1.0f - shares[k] * (1.0f - echo);
         float noise = 1.0f - c->asr_noise_share * (1.0f - full);
         asr_gain[k] = light < noise ? light : noise;
         vad_gain[k] = full;

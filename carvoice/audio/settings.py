@@ -40,7 +40,8 @@ class FrontEndSettings:
             it cuts off gets an echo filter of its own.
         deep_wander: share of its power by which the deep filter believes the echo path changes per frame.
         fast_wander: the same of the fast filter.
-        asr_echo_share: 0..1, how much of the echo suppression the ``asr`` output takes.
+        asr_echo_share: 0..1, how much of the echo suppression the ``asr`` output takes; it takes less where
+            the talker covers what is left of the echo.
         asr_noise_share: 0..1, how much of the noise suppression the ``asr`` output takes.
         echo_floor_db: most attenuation of echo in the ``vad`` output.
         noise_floor_db: most attenuation of noise in the ``vad`` output.
@@ -64,7 +65,7 @@ class FrontEndSettings:
     delay_ms: float = 0.0
     follow_drift: bool = True
     overdrive: bool = True
-    deep_wander: float = 2e-5
+    deep_wander: float = 8e-6
     fast_wander: float = 4e-3
     asr_echo_share: float = 0.5
     asr_noise_share: float = 0.0

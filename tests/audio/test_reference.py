@@ -96,11 +96,12 @@ class Canceller:
     """Two of them beside each other (Ochiai, Araseki, Ogihara 1977), the better one's output."""
 
     def __init__(self):
-        self.filters = Kalman(2e-5, 0.0), Kalman(4e-3, 1.5)
+        self.filters = Kalman(8e-6, 0.0), Kalman(4e-3, 1.5)
         self.far = np.zeros((2 * PARTITIONS, BINS), complex)
         self.overdrive = Overdrive()
         self.last = np.zeros(FRAME)
         self.power = np.zeros(3)  # of deep and fast error, and of the microphone: smoothed
+        self.long = np.zeros(3)  # the same over 330 ms
         self.choice = 0
         self.better = [0, 0]
         self.offset, self.heard = 0.0, 0
@@ -116,7 +117,8 @@ class Canceller:
             return near, np.zeros(FRAME), self.filters[self.choice == 1].unsure
         deep, fast = self.filters
         echoes = [deep.predict(self.far), fast.predict(self.far), np.zeros(FRAME)]
-        self.power = 0.8 * self.power + 0.2 * np.mean((sound - np.array(echoes)) ** 2, axis=1)
+        now = np.mean((sound - np.array(echoes)) ** 2, axis=1)
+        self.power, self.long = 0.8 * self.power + 0.2 * now, 0.97 * self.long + 0.03 * now
         before, self.choice = self.choice, self.choose()
         fade = 1.0 if before == self.choice else np.arange(1, FRAME + 1) / FRAME
         echo = echoes[before] + fade * (echoes[self.choice] - echoes[before])
@@ -141,7 +143,7 @@ class Canceller:
     def choose(self):
         deep, fast, near = self.power
         choice = 0 if self.choice == 2 else self.choice
-        if choice == 0 and fast < 0.65 * deep:
+        if choice == 0 and fast < 0.65 * deep and self.long[1] < 0.65 * self.long[0]:
             choice = 1
         elif choice == 1 and deep < 0.95 * fast:
             choice = 0
@@ -154,10 +156,10 @@ class Canceller:
         self.better[0] = self.better[0] + 1 if deep < 0.5 * fast else 0
         if self.better[1] >= 15:
             self.filters[0].take_over(self.filters[1])
-            self.power[0], self.better[1] = fast, 0
+            self.power[0], self.long[0], self.better[1] = fast, self.long[1], 0
         elif self.better[0] >= 40:
             self.filters[1].take_over(self.filters[0])
-            self.power[1], self.better[0] = deep, 0
+            self.power[1], self.long[1], self.better[0] = deep, self.long[0], 0
 
 
 class Residual:
@@ -282,7 +284,10 @@ class Chain:
         floor = (0.01 * 2.5 * left + 0.1 * noise) / (both + 1e-12)
         full = self.full_gain.process(power, both, floor)
         outs = []
-        for gain, tail in zip((1 - 0.5 * (1 - light), full), self.tails, strict=True):
+        around = np.ones(17)
+        heard = np.convolve(left, around, "same") / (np.convolve(power, around, "same") + 1e-12)
+        share = 0.5 * np.minimum(2 * heard, 1)
+        for gain, tail in zip((1 - share * (1 - light), full), self.tails, strict=True):
             frame = np.fft.irfft(spectrum * gain) * self.window
             outs.append(tail + frame[:FRAME])
             tail[:] = frame[FRAME:]
