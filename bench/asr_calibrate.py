@@ -51,10 +51,10 @@ ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "models" / "asr-en"
 RESULT = ROOT / "bench" / "results" / "asr-confidence.md"
 NAMES = [field.name for field in fields(Fit)]
-SIGNS = np.array([-1, -1, -1, 1, -1, -1])  # more of it speaks for (1) or against (-1) the words
+SIGNS = np.array([1 if name == "odds" else -1 for name in NAMES])  # more of it speaks for or against
 SEEDS = {"fit": 301, "test": 99}
 PER_VOICE = 40
-TALK_PER_VOICE = 80
+TALK_PER_VOICE = 160
 PIECE = 160_000
 THRESHOLDS = (0.5, 0.75, 0.9)
 

@@ -28,17 +28,28 @@ class Fit:
         shortness: 1 / number of phones of the words.
         unfinished: 1 when the path ends within a word, by the cut.
         odds: log odds of the meaning against all others found (:func:`carvoice.asr.nbest.log_odds`).
+        contested: what the odds lack of 3; from there on, more of them say less.
         free: by how much free phones fit better (:mod:`carvoice.asr.free_phones`), nats by root of the number
             of phones (40 at most), as chance would have it; negative where the words do. So a long order of
             a talker unlike those of the training counts as much as a short one that fits better.
-        poorest: how far the word that fits worst is behind the best labels of its frames, nats per phone.
+        words: the same for free words (:mod:`carvoice.asr.free_words`), whose own costs count: where talk was
+            taken for an order, its own words fit better.
+        unheard: share of the words that free words do not have in their place; rare names, which they could
+            not have, are left out.
+        unheard_words: how many these are: a long order of which a few words fit is not better for it.
+        poorest: how far the worst of the words that free words do not have in their place is behind the best
+            labels of its frames, nats per phone: "light" where "quiet" was said, more than a slurred "the".
     """
 
     outside: float
     shortness: float
     unfinished: float
     odds: float
+    contested: float
     free: float
+    words: float
+    unheard: float
+    unheard_words: float
     poorest: float
 
 

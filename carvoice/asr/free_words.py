@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from rapidfuzz.distance import LCSseq
 
 from carvoice.asr._search import WordSearch
 from carvoice.asr.acoustic import FloatMatrix
@@ -29,6 +32,24 @@ _PAIR_BONUS = 2.5  # nats, for a word after one that it usually follows
 _LEAST_COST = 0.3  # of such a word all the same
 _CUT_COST = 30.0  # of an end within a word
 _BEGIN = "<s>"
+
+
+@dataclass(frozen=True, slots=True)
+class FreeText:
+    """What was heard without a grammar, and its cost, acoustic and of the words together, nats."""
+
+    words: tuple[str, ...]
+    cost: float
+
+    @property
+    def text(self) -> str:
+        """The words in a row."""
+        return " ".join(self.words)
+
+    def missed(self, words: Sequence[str]) -> frozenset[int]:
+        """Places of the words of another reading that are not in this text, in their order."""
+        steps = LCSseq.editops(words, self.words)
+        return frozenset(step.src_pos for step in steps if step.tag == "delete")
 
 
 class FreeWords:
@@ -49,6 +70,7 @@ class FreeWords:
         pairs: Collection[tuple[str, str]] | None = None,
     ) -> None:
         self._words = lexicon.frequent_words(_WORDS)
+        self._known = frozenset(self._words)
         self._pairs = usual_pairs() if pairs is None else pairs
         costs = (_WORD_COST, _RANK_SCALE, _PAIR_BONUS, _LEAST_COST, _CUT_COST)
         made_of = (lexicon.digest(_WORDS), sorted(self._pairs), sorted(tokens.items()), costs)
@@ -58,13 +80,17 @@ class FreeWords:
         )
 
     def create(self) -> WordSearch:
-        """A search with its own memory, for :meth:`text`."""
+        """A search with its own memory, for :meth:`hear`."""
         return self._finder.create()
 
-    def text(self, search: WordSearch, log_probs: FloatMatrix) -> str:
+    def hear(self, search: WordSearch, log_probs: FloatMatrix) -> FreeText:
         """The most probable words for log-probabilities (frames, tokens)."""
-        paths = best_paths(search, log_probs, 1)
-        return " ".join(self._words[label - 1] for label in paths[0].labels) if paths else ""
+        path = best_paths(search, log_probs, 1)[0]
+        return FreeText(tuple(self._words[label - 1] for label in path.labels), path.cost)
+
+    def knows(self, word: str) -> bool:
+        """Whether it could be heard at all."""
+        return word in self._known
 
     def _graph(self, lexicon: Lexicon, tokens: Mapping[str, int]) -> Fst:
         rank = {word: number for number, word in enumerate(self._words, start=1)}

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from carvoice.asr.acoustic import AcousticModel
+from carvoice.asr.acoustic import AcousticModel, FloatMatrix
 from carvoice.asr.alignment import Alignment, align, greedy_labels, held_scores, normalized, spell_path
 from carvoice.asr.confidence import Calibration, Fit
 from carvoice.asr.decoder import GrammarDecoder
 from carvoice.asr.free_phones import FreePhones, free_cost
-from carvoice.asr.free_words import FreeWords
+from carvoice.asr.free_words import FreeText, FreeWords
 from carvoice.asr.graph import Graph, GraphSettings, WordAcceptor, build_graph
 from carvoice.asr.models import Model, embedded_model
 from carvoice.asr.nbest import WordPath, best_paths, log_odds
@@ -29,6 +29,7 @@ from carvoice.records import SAMPLE_RATE_HZ, FloatArray, Hypothesis, Word
 _MOST_ALTERNATIVES = 8
 _NO_ORDER = 0.5
 _MOST_PHONES = 40  # that count: seconds of babble add up to anything
+_SURE_ODDS = 3.0
 
 
 def graph_cache() -> Path:
@@ -46,8 +47,7 @@ class GrammarRecognizer:
         calibration: from measures of fit to the probability of the words; None when the model has none.
         order_calibration: to that of an order, whichever.
         free_phones: what the words have to stand against.
-        free_words: finds what was said instead of an order; None when orders cannot be told from talk, for
-            want of a calibration.
+        free_words: finds what was said instead of an order, and how much better that fits.
         decoder: what utterances that begin now are decoded with.
 
     Args:
@@ -92,9 +92,7 @@ class GrammarRecognizer:
         self.calibration = Calibration.of(self._model.confidence)
         self.order_calibration = Calibration.of(self._model.confidence.get("order", {}))
         self.free_phones = FreePhones(self._lexicon, self.acoustic.tokens, self._cache)
-        self.free_words = (
-            FreeWords(self._lexicon, self.acoustic.tokens, self._cache) if self.order_calibration else None
-        )
+        self.free_words = FreeWords(self._lexicon, self.acoustic.tokens, self._cache)
         self.decoder = self._decoder(acceptor, meaning or (lambda text: text))
 
     @property
@@ -143,6 +141,22 @@ def settings_of(table: Mapping[str, Any]) -> GraphSettings:
         raise ModelError(f"[decoding] of the model: {error}") from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """What an end that was tried left for the final.
+
+    Attributes:
+        rows: log-probabilities (frames, tokens).
+        paths, texts: the readings, best first.
+        laid: the best one laid over the rows; None when it holds no word.
+    """
+
+    rows: FloatMatrix
+    paths: list[WordPath]
+    texts: list[str]
+    laid: Alignment | None
+
+
 class GrammarStream(UtteranceStream):
     """One utterance after another; see :class:`carvoice.asr.recognizer.RecognizerStream`."""
 
@@ -151,7 +165,7 @@ class GrammarStream(UtteranceStream):
         self._decoder = recognizer.decoder
         self._search = self._decoder.create_search()
         self._free_search = recognizer.free_phones.create()
-        self._word_search = recognizer.free_words.create() if recognizer.free_words else None
+        self._word_search = recognizer.free_words.create()
         self.fit: Fit | None = None
         model = recognizer.acoustic
         self._look_ahead_s = model.look_ahead_ms / 1000
@@ -202,21 +216,14 @@ class GrammarStream(UtteranceStream):
 
     def _at_end(self, padding: FloatArray) -> Hypothesis:
         decoder = self._decoder
-        raw = self._at_end_rows = self._posteriors.at_end(padding)
+        raw = self._posteriors.at_end(padding)
         paths = best_paths(self._search, raw)
         best = paths[0]
         log_probs = normalized(raw)
         laid = align(log_probs, best.tokens)
         texts = [decoder.text_of(path.labels) for path in paths]
         words = self._words(best, laid) if laid is not None else ()
-        self.fit = None
-        if laid is not None and words:
-            odds = log_odds([path.cost for path in paths], [decoder.meaning(text) for text in texts])
-            phones = len(best.tokens)
-            behind = (best.cost - free_cost(self._free_search, raw)) / phones
-            behind *= math.sqrt(min(phones, _MOST_PHONES))
-            self.fit = _fit(best, decoder.graph, laid, odds, behind)
-        recognizer = self._recognizer
+        self._ending = _Ending(raw, paths, texts, laid if words else None)
         others = [
             (text, path.cost - best.cost)
             for text, path in zip(texts[1:], paths[1:], strict=True)
@@ -226,8 +233,6 @@ class GrammarStream(UtteranceStream):
             text=texts[0],
             words=words,
             phones=self._phones(greedy_labels(log_probs)),
-            confidence=self._probability(recognizer.calibration),
-            order_confidence=self._probability(recognizer.order_calibration),
             speech_end_s=words[-1].end_s if words else None,
             alternatives=tuple(text for text, _ in others),
             alternative_costs=tuple(cost for _, cost in others),
@@ -235,11 +240,52 @@ class GrammarStream(UtteranceStream):
         )
 
     def _completed(self, ended: Hypothesis) -> Hypothesis:
-        words, search, order = self._recognizer.free_words, self._word_search, ended.order_confidence
+        """How sure it is, and the words of what is no order: an endpoint needs neither."""
+        recognizer, ending = self._recognizer, self._ending
+        free = recognizer.free_words.hear(self._word_search, ending.rows)
+        self.fit = self._measure(ending, free)
+        order = self._probability(recognizer.order_calibration)
         is_order = order is not None and order >= _NO_ORDER
-        if is_order or words is None or search is None:
-            return ended
-        return replace(ended, open_text=words.text(search, self._at_end_rows))
+        return replace(
+            ended,
+            confidence=self._probability(recognizer.calibration),
+            order_confidence=order,
+            open_text="" if is_order or recognizer.order_calibration is None else free.text,
+        )
+
+    def _measure(self, ending: _Ending, free: FreeText) -> Fit | None:
+        """How the words fit (all of them, when none is of the grammar); None when there are none."""
+        best, laid, graph = ending.paths[0], ending.laid, self._decoder.graph
+        if laid is None:
+            return None
+        placed = list(zip(best.labels, best.spans, strict=True))
+        phones = len(best.tokens)
+        inside = sum(end - begin for label, (begin, end) in placed if label <= graph.grammar_words)
+        in_words = sum(end - begin for label, (begin, end) in placed if label < graph.filler)
+        per_root = math.sqrt(min(phones, _MOST_PHONES)) / phones
+        costs = [path.cost for path in ending.paths]
+        odds = log_odds(costs, [self._decoder.meaning(text) for text in ending.texts])
+        words = [
+            (graph.words[label - 1], span)
+            for label, span in zip(best.labels, best.spans, strict=True)
+            if label < graph.filler
+        ]
+        missed = free.missed([word for word, _ in words])
+        known = {place for place, (word, _) in enumerate(words) if self._recognizer.free_words.knows(word)}
+        return Fit(
+            outside=(phones - inside) / phones,
+            shortness=1.0 / (inside or in_words),
+            unfinished=float(best.covered < phones),
+            odds=odds,
+            contested=max(0.0, _SURE_ODDS - odds),
+            free=per_root * (best.cost - free_cost(self._free_search, ending.rows)),
+            words=per_root * (best.cost - free.cost),
+            unheard=len(missed & known) / max(1, len(known)),
+            unheard_words=float(len(missed & known)),
+            poorest=max(
+                (-float(laid.ratios[slice(*words[place][1])].mean()) for place in missed), default=0.0
+            ),
+        )
 
     def _probability(self, calibration: Calibration | None) -> float | None:
         return calibration.probability(self.fit) if calibration and self.fit else None
@@ -269,26 +315,3 @@ class GrammarStream(UtteranceStream):
 
     def _time_s(self, frame_s: float) -> float:
         return self._start_s + max(0.0, float(frame_s) - self._look_ahead_s)
-
-
-def _fit(path: WordPath, graph: Graph, laid: Alignment, odds: float, free: float) -> Fit:
-    """Measure how the words fit (all of them, when none is of the grammar)."""
-    placed = list(zip(path.labels, path.spans, strict=True))
-    phones = len(path.tokens)
-    inside = sum(end - begin for label, (begin, end) in placed if label <= graph.grammar_words)
-    in_words = sum(end - begin for label, (begin, end) in placed if label < graph.filler)
-    return Fit(
-        outside=(phones - inside) / phones,
-        shortness=1.0 / (inside or in_words),
-        unfinished=float(path.covered < phones),
-        odds=odds,
-        free=free,
-        poorest=max(
-            (
-                -float(laid.ratios[begin:end].mean())
-                for label, (begin, end) in placed
-                if label < graph.filler and end - begin > 1
-            ),
-            default=0.0,
-        ),
-    )

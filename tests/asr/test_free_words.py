@@ -26,10 +26,22 @@ def free(tmp_path_factory):
     return FreeWords(Lexicon(WORDS), TOKENS, tmp_path_factory.mktemp("words"), [("the", "mahn")])
 
 
+def heard(free, said):
+    return free.hear(free.create(), rows_of(said.split()))
+
+
 def test_any_words_in_any_order(free):
-    said = ("m ae n", "aa n", "dh iy", "m uw n", "m uw n")
-    text = free.text(free.create(), rows_of(" ".join(said).split()))
-    assert text == "man on the moon moon"
+    assert heard(free, "m ae n aa n dh iy m uw n m uw n").text == "man on the moon moon"
+
+
+def test_words_of_an_order_that_were_not_heard(free):
+    said = heard(free, "m ae n aa n dh iy m uw n")
+    assert said.missed(["man", "on", "the", "moon"]) == set()
+    assert said.missed(["the", "man", "on", "the", "moon"]) == {0}
+    assert said.missed(["moon", "the", "on", "man"]) in ({0, 1, 2}, {0, 2, 3}, {1, 2, 3}, {0, 1, 3})
+    assert said.missed(["man", "bites", "moon"]) == {1}
+    assert not free.knows("bites")
+    assert said.missed([]) == set()
 
 
 def test_of_words_that_sound_alike_the_more_frequent_one(free):
@@ -39,12 +51,12 @@ def test_of_words_that_sound_alike_the_more_frequent_one(free):
 
 
 def test_after_some_words_others_are_usual(free):
-    assert free.text(free.create(), rows_of(["m", "ae", "n", "dh", "ah", "m", "ae", "n"])) == "man the mahn"
+    assert heard(free, "m ae n dh ah m ae n").text == "man the mahn"
 
 
 def test_silence_is_no_word(free):
-    assert free.text(free.create(), np.tile(rows_of(("m",))[2:], (20, 1))) == ""
-    assert free.text(free.create(), np.zeros((0, len(TOKENS)), np.float32)) == ""
+    assert free.hear(free.create(), np.tile(rows_of(("m",))[2:], (20, 1))).text == ""
+    assert free.hear(free.create(), np.zeros((0, len(TOKENS)), np.float32)).text == ""
 
 
 def test_a_second_one_comes_from_the_cache_until_a_word_is_said_otherwise(tmp_path):

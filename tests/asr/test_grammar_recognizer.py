@@ -1,5 +1,7 @@
 """The whole path of the embedded recognizer, with sound whose transcript is certain."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tone_model
@@ -7,6 +9,7 @@ from conftest import SENTENCES, tree_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from carvoice.asr.confidence import Fit
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
 from carvoice.asr.graph import GraphSettings
 from carvoice.errors import AudioFormatError, ModelError
@@ -212,9 +215,13 @@ def test_wildcard_takes_any_words(model, lexicon, cache, say):
 
 
 def test_calibrated_confidence(tmp_path, lexicon, cache, say):
-    weights = "{ outside = -8, shortness = 0, unfinished = -1, odds = 0.5, free = 0, poorest = 0 }"
-    order = "{ outside = -9, shortness = 0, unfinished = 0, odds = 0, free = 0, poorest = 0 }"
     from carvoice.asr.models import load_model
+
+    def table(**weights):
+        all_weights = {field.name: weights.get(field.name, 0) for field in dataclasses.fields(Fit)}
+        return "{ " + ", ".join(f"{name} = {weight}" for name, weight in all_weights.items()) + " }"
+
+    weights, order = table(outside=-8, unfinished=-1, odds=0.5), table(outside=-9)
 
     tuning = (
         f"[confidence]\nbias = 3.0\nweights = {weights}\n[confidence.order]\nbias = 3.0\nweights = {order}"
@@ -230,6 +237,19 @@ def test_calibrated_confidence(tmp_path, lexicon, cache, say):
     assert chatter.order_confidence < 0.5
     assert (right.open_text, chatter.open_text) == ("", "i love my little house")
     assert preview.open_text == ""  # an endpoint does not need it
+
+
+def test_talk_fits_worse_than_its_own_words(recognizer, say):
+    stream = recognizer.create_stream()
+    stream.accept(say("turn on the radio"))
+    stream.finish()
+    order = stream.fit
+    stream.accept(say("turn on the video radio"))
+    stream.finish()
+    other = stream.fit
+    assert (order.unheard, order.unheard_words, order.contested) == (0.0, 0.0, 0.0)
+    assert order.words < 0 < order.odds
+    assert other.words > order.words
 
 
 def test_decoding_settings_of_the_model(tmp_path, lexicon, cache, say):

@@ -41,11 +41,8 @@ def hear(stream, sound):
 
 
 def hear_fit(stream, sound):
-    stream.accept(sound)
-    stream.preview()
-    fit = stream.fit
-    stream.reset()
-    return fit
+    hear(stream, sound)
+    return stream.fit
 
 
 def words_of(ear):
