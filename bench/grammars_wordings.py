@@ -27,6 +27,7 @@ SETS = (
     ("older", "wordings_held.yaml"),
     ("newer", "wordings_unseen.yaml"),
     ("to learn from", "wordings_dev.yaml"),
+    ("written beside the classifier's own", "wordings_fresh.yaml"),
 )
 
 KINDS = ("done", "asked", "wrong", "wrongly asked", "rejected")

@@ -2,8 +2,10 @@
 
 Run ``python -m training.gist``; it writes ``carvoice/data/gist-en.npz``. (``python -m training.gist TABLE 1``
 learns from one half of the sentences only; ``bench/nlu_calibration.py`` needs that.) Its examples are the
-test sentences of the shipped grammar with their meanings; what means nothing is the talk of
-``bench/grammars/talk_dev.yaml`` and ``question_sentences.tsv``, broad English (``training/text.py``), words
+test sentences of the shipped grammar with their meanings, and free wordings of them (``wordings_en.tsv``:
+intent, slots with few values, template); what means nothing is the talk of
+``bench/grammars/talk_dev.yaml``, ``talk_en.txt`` and ``question_sentences.tsv``, broad English
+(``training/text.py``), words
 at random and commands spoiled. The sentences that the grammar's tests reject are for measuring and not among
 them.
 """
@@ -17,13 +19,14 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from carvoice.grammar.numbers import spoken
-from carvoice.nlu.gist import NOTHING, Meaning, text_features
+from carvoice.nlu.gist import NOTHING, Meaning, known_rows, text_features
 from carvoice.nlu.trial import TestCase, load_tests
 from training.question_gate import expand
 from training.text import TextMaker
@@ -32,6 +35,9 @@ ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "carvoice" / "data" / "gist-en.npz"
 TALK = ROOT / "bench" / "grammars" / "talk_dev.yaml"
 QUESTIONS = Path(__file__).with_name("question_sentences.tsv")
+TALK_BESIDE = Path(__file__).with_name("talk_en.txt")
+WORDINGS = Path(__file__).with_name("wordings_en.tsv")
+MEASURED = ("wordings_held.yaml", "wordings_unseen.yaml", "wordings_fresh.yaml")
 DIMENSIONS = 64
 EPOCHS = 14
 BATCH = 256
@@ -79,6 +85,27 @@ def spoil(words: list[str], common: list[str], rng: random.Random) -> list[str]:
     return rng.choice(FRAMES).format(" ".join(words)).split()
 
 
+@cache
+def measured() -> frozenset[str]:
+    """Sentences that are measured, and never learned from."""
+    named = [case.sentence for name in MEASURED for case in load_tests(TALK.with_name(name))]
+    rejected = [case.sentence for case in load_tests(ROOT / "grammars" / "en") if not case.expected]
+    return frozenset(named + rejected)
+
+
+def wordings(rng: random.Random) -> list[tuple[list[str], Meaning]]:
+    """Free wordings with their meanings, but for those that are measured."""
+    found: list[tuple[list[str], Meaning]] = []
+    for line in WORDINGS.read_text(encoding="utf-8").splitlines():
+        intent, slots, template = line.split("\t")
+        meaning = (
+            intent,
+            tuple(sorted((n, v) for n, _, v in (p.partition("=") for p in slots.split(",") if p))),
+        )
+        found += [(text.split(), meaning) for text in sorted(expand(template, rng)) if text not in measured()]
+    return found
+
+
 def examples(take: Callable[[str], bool], rng: random.Random) -> Examples:
     """All examples, of the sentences that are taken."""
     cases = [
@@ -94,11 +121,17 @@ def examples(take: Callable[[str], bool], rng: random.Random) -> Examples:
         is_whole[meaning] = is_whole.get(meaning, True) and len(kept) == len(slots)
         if take(case.sentence):
             commands.append((case.sentence.split(), meaning))
+    for words, meaning in wordings(rng):
+        is_whole.setdefault(meaning, True)
+        if take(" ".join(words)):
+            commands.append((words, meaning))
     talk = [case.sentence for case in load_tests(TALK) if take(case.sentence)] * 4
     for line in QUESTIONS.read_text(encoding="utf-8").splitlines():
         _, language, template = line.split("\t")
         if language == "en":
             talk.extend(sorted(expand(template, rng))[:6])
+    for template in TALK_BESIDE.read_text(encoding="utf-8").splitlines():
+        talk.extend(sorted(expand(template, rng) - measured()))
     maker = TextMaker(None, 5)
     talk.extend(maker.broad() for _ in range(6000))
     common = sorted({word for line in talk for word in line.split()})
@@ -136,8 +169,7 @@ def fit(found: Examples, rng: random.Random) -> tuple[list[str], torch.nn.Embedd
     def indices(words: list[str]) -> list[int]:
         kept = [word for word in words if rng.random() > DROPPED] or words
         kept = [word if rng.random() > 0.02 else "?unknown?" for word in kept]
-        there = [item for item in text_features(kept, numbers) if " " not in item or item in row_of]
-        return [row_of.get(item, len(features)) for item in there] or [len(features)]
+        return known_rows(text_features(kept, numbers), row_of)
 
     for epoch in range(EPOCHS):
         rng.shuffle(rows)

@@ -37,8 +37,9 @@ class Token(NamedTuple):
 def tokenize(text: str) -> tuple[Token, ...]:
     """Cut text at its spaces; ``start`` and ``end`` are character offsets into ``text``."""
     tokens: list[Token] = []
+    is_ascii = text.isascii()
     for match in _TOKEN.finditer(text):
-        raw, start, end = match.group(), match.start(), match.end()
+        raw, (start, end) = match[0], match.span()
         if not raw.isalnum():
             while start < end and text[start] in PUNCTUATION:
                 start += 1
@@ -49,9 +50,9 @@ def tokenize(text: str) -> tuple[Token, ...]:
             if not raw:
                 continue
         lowered = raw.lower()
-        if not lowered.isascii():
-            lowered = unicodedata.normalize("NFC", lowered)
-        tokens.append(Token(lowered.replace("’", "'"), start, end))
+        if not is_ascii:
+            lowered = unicodedata.normalize("NFC", lowered).replace("’", "'")
+        tokens.append(Token(lowered, start, end))
     return tuple(tokens)
 
 

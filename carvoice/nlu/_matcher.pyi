@@ -17,3 +17,12 @@ class Matcher:
         self, edges: list[Edge], node_chars: list[int], boundary: list[int], any_number: bool = False
     ) -> tuple[list[Parse], bool, bool] | None:
         """(complete parses, cheapest first; alive; could go on), None when there are too many."""
+
+    def match_words(
+        self,
+        words: list[int],
+        skips: dict[int, list[tuple[int, ...]]],
+        node_chars: list[int],
+        any_number: bool = False,
+    ) -> tuple[list[Parse], bool, bool] | None:
+        """The same for words of the vocabulary, one after the other."""

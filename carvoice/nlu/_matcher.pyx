@@ -149,7 +149,7 @@ cdef class Matcher:
             parse is (cost, template, slots in order); a slot is (list arc, value, from node, to node).
             None when the lattice is too large or stands for too many parses.
         """
-        cdef int32_t n_edges = len(edges), n_nodes = len(node_chars), count, i
+        cdef int32_t n_edges = len(edges), n_nodes = len(node_chars), i
         if n_edges > 4096 or n_nodes > 512:
             return None
         for i in range(n_edges):
@@ -158,6 +158,47 @@ cdef class Matcher:
         for i in range(n_nodes):
             self._chars[i] = node_chars[i]
             self._boundary[i] = boundary[i]
+        return self._run(n_edges, n_nodes, any_number)
+
+    def match_words(self, list words, dict skips, list node_chars, bint any_number=False):
+        """Match words of the vocabulary, one after the other; a lattice of nothing else, four times as fast.
+
+        Args:
+            words: their numbers.
+            skips: per word, the phrases (tuples of words) that begin with it and may be left out.
+            node_chars: character offset of each word, and of the end.
+            any_number: do not look at the limits of ranges.
+
+        Returns:
+            As :meth:`match`.
+        """
+        cdef int32_t n_words = len(words), n_edges = 0, i, k, length
+        cdef tuple phrase
+        if n_words >= 512:
+            return None
+        for i in range(n_words):
+            self._edges[n_edges] = cv_edge(i, i + 1, 0, words[i], 0.0)
+            n_edges += 1
+            self._chars[i] = node_chars[i]
+            self._boundary[i] = 1
+            for phrase in skips.get(words[i], ()):
+                length = len(phrase)
+                if i + length > n_words:
+                    continue
+                for k in range(1, length):
+                    if phrase[k] != words[i + k]:
+                        break
+                else:
+                    if n_edges >= 4096 - 512:
+                        return None
+                    self._edges[n_edges] = cv_edge(i, i + length, 2, 0, 0.0)
+                    n_edges += 1
+        self._chars[n_words] = node_chars[n_words]
+        self._boundary[n_words] = 1
+        return self._run(n_edges, n_words + 1, any_number)
+
+    cdef _run(self, int32_t n_edges, int32_t n_nodes, bint any_number):
+        cdef int32_t count, i
         with nogil:
             count = cv_matcher_process(self._m, &self._a, self._edges, n_edges, self._chars,
                                        self._boundary, n_nodes, any_number)

@@ -59,9 +59,9 @@ class ExactParser:
             any_number: numbers in digits may be outside of their range; a reading says whether one is.
         """
         lattice = self._builder.build(text)
-        if lattice is None or not lattice.edges:
+        if lattice is None or not (lattice.edges or lattice.words):
             return []
-        matched = self._matcher.match(lattice.edges, lattice.starts, lattice.boundary, any_number)
+        matched = self._match(lattice, any_number)
         if matched is None or not matched[0]:
             return []
         known = context or {}
@@ -82,13 +82,18 @@ class ExactParser:
             return PrefixState.DEAD
         if len(lattice.starts) == 1:
             return PrefixState.VIABLE
-        matched = self._matcher.match(lattice.edges, lattice.starts, lattice.boundary)
+        matched = self._match(lattice)
         if matched is None:
             return PrefixState.VIABLE
         parses, _, extends = matched
         if parses:
             return PrefixState.COMPLETE if extends else PrefixState.FINAL
         return PrefixState.VIABLE if extends else PrefixState.DEAD
+
+    def _match(self, lattice: Lattice, any_number: bool = False) -> tuple[list[Parse], bool, bool] | None:
+        if lattice.words is not None:
+            return self._matcher.match_words(lattice.words, self._builder.skips, lattice.starts, any_number)
+        return self._matcher.match(lattice.edges, lattice.starts, lattice.boundary, any_number)
 
     def _reading(self, parse: Parse, text: str, lattice: Lattice, known: Mapping[str, Any]) -> Reading | None:
         automaton = self.automaton
@@ -112,7 +117,8 @@ class ExactParser:
             heard = text[start:end]
             if value in program.contexts:
                 context = {**context, **program.contexts[value]}
-            slots.update((name, Slot(filled)) for name, filled in program.inner.get(value, {}).items())
+            if value in program.inner:
+                slots.update((name, Slot(filled)) for name, filled in program.inner[value].items())
             slot = int(automaton.list_slot[list_arc])
             if slot < 0:
                 continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -27,16 +27,29 @@ Meaning: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 
 NOTHING: Meaning = ("", ())
 LONGEST = 40  # words
+BEGINNING = 4  # letters in which "heated" is "heater"
 
 
 def text_features(words: Sequence[str], number_words: frozenset[str]) -> list[str]:
-    """Words and pairs of neighbours; a number is "#", however it is said."""
+    """Words, how they begin, and pairs of neighbours; a number is "#", however it is said."""
     kept: list[str] = []
     for word in words[:LONGEST]:
         said = "#" if word in number_words or word.isdigit() else word
         if said != "#" or kept[-1:] != ["#"]:
             kept.append(said)
-    return kept + [f"{left} {right}" for left, right in pairwise(["<", *kept, ">"])]
+    beginnings = [f"^{word[:BEGINNING]}" for word in kept if len(word) > BEGINNING]
+    return kept + beginnings + [f"{left} {right}" for left, right in pairwise(["<", *kept, ">"])]
+
+
+def known_rows(features: Sequence[str], rows: Mapping[str, int]) -> list[int]:
+    """The rows of features; a word that is not known has the last row, anything else none."""
+    unknown = len(rows)
+    found = [
+        rows.get(feature, unknown)
+        for feature in features
+        if feature in rows or (" " not in feature and feature[0] != "^")
+    ]
+    return found or [unknown]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,7 @@ class Gist:
         weights: float32 (dimensions, meanings).
         bias: float32 (meanings,).
         places: the index of each meaning.
+        intents: the intent of each meaning.
     """
 
     features: Mapping[str, int]
@@ -62,7 +76,8 @@ class Gist:
     embeddings: NDArray[np.float32]
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
-    places: Mapping[Meaning, int] = field(default_factory=dict)
+    places: Mapping[Meaning, int]
+    intents: NDArray[np.str_]
 
     def opinion(self, words: Sequence[str], number_words: frozenset[str]) -> Opinion:
         """What words say."""
@@ -76,14 +91,7 @@ class Gist:
 
     def probabilities(self, words: Sequence[str], number_words: frozenset[str]) -> NDArray[np.float64]:
         """The probability of each meaning, float64 (meanings,)."""
-        unknown = len(self.embeddings) - 1
-        rows = [
-            self.features.get(feature, unknown)
-            for feature in text_features(words, number_words)
-            if " " not in feature or feature in self.features
-        ]
-        if not rows:
-            rows = [unknown]
+        rows = known_rows(text_features(words, number_words), self.features)
         mixed = self.embeddings[rows].sum(axis=0) / np.sqrt(len(rows))
         scores = (mixed @ self.weights + self.bias).astype(np.float64)
         scores = np.exp(scores - scores.max())
@@ -113,6 +121,10 @@ class Opinion:
         """Probability of the meaning of a reading; None if nothing is known of it."""
         place = self.gist.places.get(self.gist.meaning_of(intent, values))
         return None if place is None else float(self.probabilities[place])
+
+    def of_intent(self, intent: str) -> float:
+        """Probability of all meanings of an intent."""
+        return float(self.probabilities[self.gist.intents == intent].sum())
 
     def guess(self) -> tuple[str, dict[str, Value], float] | None:
         """The likeliest meaning if nothing is missing in it: intent, slots and probability."""
@@ -150,4 +162,5 @@ def load_gist(path: Path) -> Gist:
         weights.astype(np.float32),
         bias,
         {meaning: place for place, meaning in enumerate(meanings)},
+        np.array([intent for intent, _ in meanings]),
     )

@@ -13,13 +13,15 @@ from carvoice.nlu.exact import ExactParser, interpretation
 from carvoice.nlu.gist import Gist, Opinion
 from carvoice.nlu.manners import Manners
 from carvoice.nlu.places import moved
-from carvoice.nlu.sound import SoundParser
+from carvoice.nlu.sound import TALK, SoundParser
 from carvoice.nlu.spoken import joints
 from carvoice.records import Hypothesis, Interpretation, Slot
 
 HOPELESS = 0.4
 """Readings that cannot be so probable are not looked for: they are not even asked back."""
 MAX_ALTERNATIVES = 4
+AGREED = 0.5
+"""Probability of an intent by all words from which a part that is an order of it stands for the whole."""
 PLAIN = 0.9
 """From this confidence a sentence is not looked at as two commands."""
 
@@ -91,6 +93,7 @@ class NearMisses:
     def _nearest(
         self, text: str, known: Mapping[str, Any], at_least: float, scores: Sequence[float | None] = ()
     ) -> Interpretation | None:
+        words: list[str] = []
         opinion = guessed = None
         if self._gist is not None:
             words = [token.text for token in tokenize(text)]
@@ -99,29 +102,54 @@ class NearMisses:
         if guessed is not None:
             at_least = max(at_least, guessed.confidence)
         near = self._sound.nearest(text, known, scores, opinion, at_least)
-        if near is None:
+        sure = 0.0 if near is None else probability(near.evidence)
+        if sure < self._reject_below and guessed is None and opinion is not None:
+            guessed = self._wish(text, words, known, opinion)
+        if near is None or (guessed is not None and sure < guessed.confidence):
             return guessed
         best = near.reading
-        sure = probability(near.evidence)
-        if guessed is not None and sure < guessed.confidence:
-            return guessed
         others = tuple(  # costs are negative log probabilities: so much less likely is each rival
             Interpretation(rival.intent, rival.slots, sure * math.exp(-margin), rival.template, text)
             for rival, margin in near.rivals
         )
         return Interpretation(best.intent, near.slots, sure, best.template, text, None, others)
 
+    def _wish(
+        self, text: str, words: Sequence[str], known: Mapping[str, Any], opinion: Opinion
+    ) -> Interpretation | None:
+        """A command at the end or the beginning of a text, if the rest of its words speaks of the same.
+
+        "We've broken down, put the flashers on." It is asked for: whether the rest is a reason is not known.
+        """
+        if opinion.nothing > TALK:
+            return None
+        tokens = tokenize(text)
+        last = len(tokens)
+        parts = [(first, last) for first in range(1, last - 1)] + [(0, end) for end in range(last - 1, 1, -1)]
+        for first, end in parts:
+            rest = (*words[:first], *words[end:])
+            if not self._is_plain(rest):
+                continue
+            start = tokens[first].start
+            readings = self._exact.parse(text[start : tokens[end - 1].end], known)
+            if not readings:
+                continue
+            agreed = opinion.of_intent(readings[0].intent)
+            if agreed >= AGREED:
+                return moved(interpretation(readings, text, MOST_INCOMPLETE * agreed), start)
+        return None
+
+    def _is_plain(self, words: Sequence[str]) -> bool:
+        """Are there no numbers among the words, no negation, and nothing that others said?"""
+        special = (self._sound.number_words, self._manners.negations, self._manners.telling)
+        return not any(word in few for few in special for word in words)
+
     def _guess(self, text: str, words: Sequence[str], opinion: Opinion) -> Interpretation | None:
         """What the words alone say; never so sure that it is done unasked."""
         guess = opinion.guess()
         if guess is None or guess[0] not in self._intents:
             return None
-        if any(
-            word in self._sound.number_words
-            or word in self._manners.negations
-            or word in self._manners.telling
-            for word in words
-        ):
+        if not self._is_plain(words):
             return None
         intent, values, sure = guess
         slots = {name: Slot(value) for name, value in values.items()}

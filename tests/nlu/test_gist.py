@@ -30,6 +30,7 @@ def gist():
         np.array([[0.0, 2.0, 0.0], [0.0, 0.0, 2.0]], np.float32),
         np.array([1.0, 0.0, 0.0], np.float32),
         {meaning: place for place, meaning in enumerate(meanings)},
+        np.array([intent for intent, _ in meanings]),
     )
 
 
