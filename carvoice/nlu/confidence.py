@@ -80,14 +80,15 @@ def features(evidence: Evidence) -> tuple[float, ...]:
 def probability(evidence: Evidence) -> float:
     """Probability that intent and slots are right.
 
-    It is no more than ``MOST_INCOMPLETE`` if a word was not heard at all, or as one that sounds quite unlike:
-    what was said may have been another thing, so that it is asked for, however likely.
+    It is no more than ``MOST_INCOMPLETE`` if a word was not heard at all, or as one that sounds quite unlike,
+    or a word that means something was left out ("the fish tank"): what was said may have been another thing,
+    so that it is asked for, however likely.
     """
     values = features(evidence)
     bias, weights = (BIAS, WEIGHTS) if len(values) == len(WEIGHTS) else (GIST_BIAS, GIST_WEIGHTS)
     score = bias + sum(weight * value for weight, value in zip(weights, values, strict=True))
     found = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, score))))
-    is_whole = not evidence.dropped and evidence.worst < UNLIKE
+    is_whole = not evidence.dropped and not evidence.skipped_words and evidence.worst < UNLIKE
     return found if is_whole else min(found, MOST_INCOMPLETE)
 
 
