@@ -30,6 +30,7 @@ _MOST_ALTERNATIVES = 8
 _NO_ORDER = 0.5
 _MOST_PHONES = 40  # that count: seconds of babble add up to anything
 _SURE_ODDS = 3.0
+_CLEARLY_BETTER = 6.0  # nats by root of the number of phones
 
 
 def graph_cache() -> Path:
@@ -272,6 +273,8 @@ class GrammarStream(UtteranceStream):
         ]
         missed = free.missed([word for word, _ in words])
         known = {place for place, (word, _) in enumerate(words) if self._recognizer.free_words.knows(word)}
+        behind = per_root * (best.cost - free.cost)
+        as_good = min(1.0, max(0.0, 1.0 + behind / _CLEARLY_BETTER))
         return Fit(
             outside=(phones - inside) / phones,
             shortness=1.0 / (inside or in_words),
@@ -279,12 +282,10 @@ class GrammarStream(UtteranceStream):
             odds=odds,
             contested=max(0.0, _SURE_ODDS - odds),
             free=per_root * (best.cost - free_cost(self._free_search, ending.rows)),
-            words=per_root * (best.cost - free.cost),
-            unheard=len(missed & known) / max(1, len(known)),
-            unheard_words=float(len(missed & known)),
-            poorest=max(
-                (-float(laid.ratios[slice(*words[place][1])].mean()) for place in missed), default=0.0
-            ),
+            words=behind,
+            unheard=as_good * len(missed & known) / max(1, len(known)),
+            poorest=as_good
+            * max((-float(laid.ratios[slice(*words[place][1])].mean()) for place in missed), default=0.0),
         )
 
     def _probability(self, calibration: Calibration | None) -> float | None:

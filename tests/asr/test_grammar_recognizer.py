@@ -247,7 +247,7 @@ def test_talk_fits_worse_than_its_own_words(recognizer, say):
     stream.accept(say("turn on the video radio"))
     stream.finish()
     other = stream.fit
-    assert (order.unheard, order.unheard_words, order.contested) == (0.0, 0.0, 0.0)
+    assert (order.unheard, order.poorest, order.contested) == (0.0, 0.0, 0.0)
     assert order.words < 0 < order.odds
     assert other.words > order.words
 
