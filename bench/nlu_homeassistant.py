@@ -158,8 +158,9 @@ def main() -> None:
     lines.append(f"\nCPU time of one thread; on average hassil takes {ratio:.0f} times as long.\n")
     if differing:
         lines.append(
-            "Where we differ (hassil leaves a list's multiplier out when the number is said in words, so "
-            "that turning down by ninety turns up):\n"
+            "Where we differ (hassil keeps the number words of all ranges with the same limits under one "
+            'key, multiplier or not, so that turning down by ninety turns up; "a hundred" is no number '
+            "to it):\n"
         )
         lines += differing[:20]
     RESULT.write_text("\n".join(lines) + "\n", encoding="utf-8")
