@@ -223,8 +223,9 @@ class Understander:
             if found is not None:
                 return [unplaced(found, text)]
         several = self._compound(text, known, sure, MAX_COMMANDS)
-        if several:
-            return several
+        if several:  # each of them must have been said
+            doubt = sure ** (len(several) - 1)
+            return [replace(item, confidence=item.confidence * doubt) for item in several]
         found = self._beside_remark(text, known, sure * 0.95)
         return [] if found is None else [found]
 
