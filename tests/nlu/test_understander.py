@@ -145,8 +145,8 @@ def test_words_the_recognizer_doubts_are_no_command(confidence, intent):
 
 def test_each_of_several_commands_must_have_been_said(understander):
     text = "open the window and close the trunk and open the sunroof"
-    found = understander.parse(Hypothesis(text, is_final=True, confidence=0.9))
-    assert [item.confidence for item in found] == [pytest.approx(0.9**3, abs=0.01)] * 3
+    found = understander.parse(Hypothesis(text, is_final=True, confidence=0.95))
+    assert [item.confidence for item in found] == [pytest.approx(0.95**3, abs=0.01)] * 3
     assert min(item.confidence for item in understander.parse(text)) > 0.99
 
 
