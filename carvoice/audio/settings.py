@@ -65,7 +65,7 @@ class FrontEndSettings:
     delay_ms: float = 0.0
     follow_drift: bool = True
     overdrive: bool = True
-    deep_wander: float = 8e-6
+    deep_wander: float = 2e-5
     fast_wander: float = 4e-3
     asr_echo_share: float = 0.5
     asr_noise_share: float = 0.0

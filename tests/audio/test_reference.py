@@ -96,7 +96,7 @@ class Canceller:
     """Two of them beside each other (Ochiai, Araseki, Ogihara 1977), the better one's output."""
 
     def __init__(self):
-        self.filters = Kalman(8e-6, 0.0), Kalman(4e-3, 1.5)
+        self.filters = Kalman(2e-5, 0.0), Kalman(4e-3, 1.5)
         self.far = np.zeros((2 * PARTITIONS, BINS), complex)
         self.overdrive = Overdrive()
         self.last = np.zeros(FRAME)
