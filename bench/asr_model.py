@@ -25,6 +25,7 @@ from carvoice.asr.models import load_model  # noqa: E402
 from carvoice.asr.nbest import PathFinder, best_paths  # noqa: E402
 from carvoice.asr.posteriors import Posteriors  # noqa: E402
 from carvoice.asr.recognizer import quiet_padding  # noqa: E402
+from carvoice.asr.utterance_model import UtteranceModel  # noqa: E402
 from carvoice.records import FloatArray  # noqa: E402
 from training.evaluate import (  # noqa: E402
     Recording,
@@ -100,7 +101,7 @@ def finals_of(folder: Path, grammar: Path) -> tuple[Callable[[FloatArray], Seque
     """
     model = load_model(folder)
     first = AcousticModel(model)
-    second = AcousticModel(model, role="finals") if "finals" in model.files else None
+    second = UtteranceModel(model) if "finals" in model.files else None
     with tempfile.TemporaryDirectory() as work:
         graph = Path(work) / "graph.fst"
         words = build_graph(grammar, graph)

@@ -64,6 +64,27 @@ class StridedProduct(nn.Module):
         return functional.silu(self.product(gathered))
 
 
+def fold_blocks(blocks: nn.ModuleList) -> None:
+    """Put the blocks' batch norms and scales into their weights."""
+    for block in blocks:
+        scale, shift = _affine(block.norm)
+        block.depthwise.weight.data *= scale[:, None, None]
+        block.depthwise.bias.data = block.depthwise.bias * scale + shift
+        block.norm = nn.Identity()
+        block.contract.weight.data *= block.scale[:, None]
+        block.contract.bias.data *= block.scale
+        block.scale.data = torch.ones_like(block.scale)
+
+
+def folded_head(norm: nn.BatchNorm1d, head: nn.Linear) -> nn.Linear:
+    """Return the head with the batch norm before it in its weights."""
+    scale, shift = _affine(norm)
+    folded = nn.Linear(head.in_features, head.out_features)
+    folded.weight.data = head.weight * scale
+    folded.bias.data = head.bias + head.weight @ shift
+    return folded
+
+
 class StreamingModel(nn.Module):
     """The network in the five-in, five-out form of a NeMo streaming CTC encoder.
 
@@ -84,18 +105,8 @@ class StreamingModel(nn.Module):
         self.front1 = StridedProduct(model.front1, model.front1_norm)
         self.front2 = StridedProduct(model.front2, model.front2_norm)
         self.blocks = model.blocks
-        for block in self.blocks:
-            scale, shift = _affine(block.norm)
-            block.depthwise.weight.data *= scale[:, None, None]
-            block.depthwise.bias.data = block.depthwise.bias * scale + shift
-            block.norm = nn.Identity()
-            block.contract.weight.data *= block.scale[:, None]
-            block.contract.bias.data *= block.scale
-            block.scale.data = torch.ones_like(block.scale)
-        scale, shift = _affine(model.final_norm)
-        self.head = nn.Linear(s.channels, s.labels)
-        self.head.weight.data = model.head.weight * scale
-        self.head.bias.data = model.head.bias + model.head.weight @ shift
+        fold_blocks(self.blocks)
+        self.head = folded_head(model.final_norm, model.head)
         self.sizes = (
             (s.mean_frames - 1) * FEATURE_BINS,
             3 * 2 * FEATURE_BINS,
@@ -155,6 +166,25 @@ def quantize(exported: Exported) -> None:
     )
 
 
+def shorten_names(path: Path) -> None:
+    """Rename what nobody asks for by name: torch's names take a fortieth of a small file."""
+    model = onnx.load(path)
+    kept = {item.name for item in (*model.graph.input, *model.graph.output)}
+    short: dict[str, str] = {"": ""}
+
+    def renamed(name: str) -> str:
+        return name if name in kept else short.setdefault(name, f"{len(short):x}")
+
+    for initializer in model.graph.initializer:
+        initializer.name = renamed(initializer.name)
+    for node in model.graph.node:
+        node.name = node.doc_string = ""
+        node.input[:] = [renamed(name) for name in node.input]
+        node.output[:] = [renamed(name) for name in node.output]
+    del model.graph.value_info[:]
+    onnx.save(model, path)
+
+
 def put_metadata(path: Path, metadata: dict[str, int | str]) -> None:
     """Replace the metadata of an ONNX file."""
     model = onnx.load(path)
@@ -177,7 +207,10 @@ def export(
     of 4.
     """
     out.mkdir(parents=True, exist_ok=True)
-    model = StreamingModel(load_average(checkpoint), log_prior, alpha).eval()
+    trained = load_average(checkpoint)
+    if not isinstance(trained, AcousticModel):
+        raise ValueError(f"{checkpoint}: cannot stream; export it by training.finals")
+    model = StreamingModel(trained, log_prior, alpha).eval()
     s = model.settings
     time_cache = sum(model.sizes)
     example = (
@@ -241,20 +274,20 @@ def write_description(out: Path, model: Path, chunk_frames: int, alpha: float, l
     )
 
 
-def command_line(what: str | None, chunk_frames: int) -> argparse.ArgumentParser:
+def command_line(what: str | None) -> argparse.ArgumentParser:
     """Return the arguments of whatever exports a checkpoint."""
     parser = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("prior", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--alpha", type=float, default=0.8)
-    parser.add_argument("--chunk-frames", type=int, default=chunk_frames)
     return parser
 
 
 def main() -> None:
     """Export the int8 model with its description; the float32 form goes to --keep-float32 if given."""
-    parser = command_line(__doc__, chunk_frames=16)
+    parser = command_line(__doc__)
+    parser.add_argument("--chunk-frames", type=int, default=16)
     parser.add_argument("--keep-float32", action="store_true")
     arguments = parser.parse_args()
     log_prior = np.log(np.load(arguments.prior))

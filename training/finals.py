@@ -1,7 +1,6 @@
-"""Export a network that joins the model for finals (`carvoice/asr/posteriors.py`), and quantize it to int8.
+"""Export a network that joins the model for finals (`carvoice/asr/utterance_model.py`), as int8.
 
-It may be larger than the model, since it is run on long chunks: any number of frames, a multiple of 4, passes
-in one run. Only its frames, look-ahead and labels have to be those of the model.
+It reads whole utterances (`training.whole`) and may be larger than the model, whose labels it has to have.
 
 Command: `python -m training.finals CHECKPOINT PRIOR models/asr-en --alpha 0.8`, after `training.export` wrote
 the model there; `finals.int8.onnx` is put beside it and entered in its `model.toml`.
@@ -17,66 +16,86 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.checkpoints import load_average
-from training.export import Exported, StreamingModel, command_line, put_metadata, quantize
+from training.export import (
+    Exported,
+    StridedProduct,
+    command_line,
+    fold_blocks,
+    folded_head,
+    put_metadata,
+    quantize,
+    shorten_names,
+)
 from training.model import FEATURE_BINS, SUBSAMPLING
+from training.whole import WholeModel, with_trailing_mean
 
 NAME = "finals.int8.onnx"
-INPUTS = ("features", "channel", "time")
-OUTPUTS = ("log_probs", "channel_next", "time_next")
+EXAMPLE_FRAMES = 256
 
 
-class FreeModel(nn.Module):
-    """The network on features (1, T, 80) of any T, a multiple of 4, without the counters of the NeMo form."""
+class FoldedModel(nn.Module):
+    """The network on features (1, T, 80), T a multiple of 4, normalization and prior in its weights."""
 
-    def __init__(self, model: StreamingModel) -> None:
+    def __init__(self, model: WholeModel, log_prior: NDArray[np.float32], alpha: float) -> None:
         super().__init__()
-        self.model = model
+        self.settings = model.settings
+        self.mean: Tensor
+        self.scale: Tensor
+        self.offset: Tensor
+        self.register_buffer("mean", model.feature_mean.clone())
+        self.register_buffer("scale", model.feature_scale.clone())
+        self.register_buffer("offset", alpha * torch.from_numpy(log_prior))
+        self.front1 = StridedProduct(model.front1, model.front1_norm)
+        self.front2 = StridedProduct(model.front2, model.front2_norm)
+        self.blocks = model.blocks
+        fold_blocks(self.blocks)
+        self.head = folded_head(model.final_norm, model.head)
 
-    def forward(self, features: Tensor, channel: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return log-probabilities less the prior (1, T / 4, labels) and the caches."""
-        unused = torch.zeros(1, dtype=torch.int64)
-        scores, _, channel, time, _ = self.model(features.transpose(1, 2), unused, channel, time, unused)
-        return scores, channel, time
+    def forward(self, features: Tensor) -> Tensor:
+        """Return log-probabilities less the prior (1, T / 4, labels)."""
+        both = with_trailing_mean((features - self.mean) * self.scale, self.settings.mean_frames)
+        half = self.front1(functional.pad(both, (0, 0, 3, 0)))
+        frames = self.front2(functional.pad(half, (0, 0, 3, 0)))
+        for block in self.blocks:
+            frames = block(frames)
+        return torch.log_softmax(self.head(frames), -1) - self.offset
 
 
-def export_finals(
-    checkpoint: Path, log_prior: NDArray[np.float32], alpha: float, out: Path, chunk_frames: int
-) -> Exported:
-    """Write `finals.onnx` (float32) and `finals.int8.onnx`; chunk_frames (10 ms) is how many are best taken
-    at once.
+def export_finals(checkpoint: Path, log_prior: NDArray[np.float32], alpha: float, out: Path) -> Exported:
+    """Write `finals.onnx` (float32) and `finals.int8.onnx`.
+
+    Raises:
+        ValueError: the checkpoint is that of a network that streams.
     """
-    model = StreamingModel(load_average(checkpoint), log_prior, alpha).eval()
-    s = model.settings
-    example = (
-        torch.zeros(1, chunk_frames, FEATURE_BINS),
-        torch.zeros(1, s.blocks, s.kernel - 1, s.channels),
-        torch.zeros(1, 1, 1, sum(model.sizes)),
-    )
+    trained = load_average(checkpoint)
+    if not isinstance(trained, WholeModel):
+        raise ValueError(f"{checkpoint}: a network that streams; widen it by training.whole and train on")
     exported = Exported(out / "finals.onnx", out / NAME)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            FreeModel(model),
-            example,
+            FoldedModel(trained, log_prior, alpha).eval(),
+            (torch.zeros(1, EXAMPLE_FRAMES, FEATURE_BINS),),
             str(exported.float32),
-            input_names=list(INPUTS),
-            output_names=list(OUTPUTS),
+            input_names=["features"],
+            output_names=["log_probs"],
             dynamic_axes={"features": {1: "frames"}, "log_probs": {1: "steps"}},
             opset_version=17,
             dynamo=False,
         )
     quantize(exported)
     metadata: dict[str, int | str] = {
-        "chunk_frames": chunk_frames,
         "subsampling_factor": SUBSAMPLING,
-        "vocab_size": s.labels - 1,
+        "vocab_size": trained.settings.labels - 1,
         "model_author": "carvoice",
-        "comment": f"phone CTC, look-ahead {s.lookahead_ms} ms, prior alpha {alpha:g}",
+        "comment": f"phone CTC over whole utterances, prior alpha {alpha:g}",
     }
     for path in (exported.float32, exported.int8):
         put_metadata(path, metadata)
+        shorten_names(path)
     return exported
 
 
@@ -92,10 +111,9 @@ def enter(folder: Path) -> None:
 
 def main() -> None:
     """Export the int8 network and enter it."""
-    arguments = command_line(__doc__, chunk_frames=64).parse_args()
-    log_prior = np.log(np.load(arguments.prior))
+    arguments = command_line(__doc__).parse_args()
     exported = export_finals(
-        arguments.checkpoint, log_prior, arguments.alpha, arguments.out, arguments.chunk_frames
+        arguments.checkpoint, np.log(np.load(arguments.prior)), arguments.alpha, arguments.out
     )
     exported.float32.unlink()
     enter(arguments.out)

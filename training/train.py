@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.batches import Batch, Corpus, RowMaker
-from training.checkpoints import load_average
+from training.checkpoints import load_average, new_network
 from training.model import AcousticModel, ModelSettings, parameter_count
 from training.scene import NoiseBank, Scene, SceneSettings
+from training.whole import WholeSettings
 
 DEFAULT_WEIGHTS = {
     **{"es": 0.36, "fl": 0.16, "hts": 0.08, "kal": 0.04},
@@ -104,7 +105,7 @@ class Trainer:
         self,
         features: Path,
         out: Path,
-        model_settings: ModelSettings,
+        model_settings: ModelSettings | WholeSettings,
         settings: TrainSettings,
         device: str,
         start: Path | None = None,
@@ -114,7 +115,7 @@ class Trainer:
         self.device = torch.device(device)
         self.step, self.spent_s = 0, 0.0
         self.corpus = Corpus(features, settings.weights, settings.row_frames - 24, settings.seed)
-        self.model = AcousticModel(model_settings).to(self.device)
+        self.model = new_network(model_settings).to(self.device)
         decayed = [p for p in self.model.parameters() if p.dim() > 1]
         others = [p for p in self.model.parameters() if p.dim() <= 1]
         self.optimizer = torch.optim.AdamW(

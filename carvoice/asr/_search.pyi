@@ -1,4 +1,4 @@
-from carvoice.asr.acoustic import FloatMatrix
+from carvoice.asr.features import FloatMatrix
 
 class WordSearch:
     """Searches one graph. Not thread-safe: one per thread."""

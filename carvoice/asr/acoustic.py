@@ -2,29 +2,18 @@
 
 sherpa-onnx decodes with the same network but keeps its posteriors to itself. They are what
 confidence, free phones and the wake phrase are computed from, so the network is run a second time
-here, through ONNX Runtime; it is small enough for that (the cost is stated in bench/results). So is
-the network that joins it for finals (:mod:`carvoice.asr.posteriors`), which sherpa-onnx never sees.
+here, through ONNX Runtime; it is small enough for that (the cost is stated in bench/results).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TypeAlias
-
-import kaldi_native_fbank as knf
 import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
 
-from carvoice.asr.forms import FRAME_SHIFT_MS, Caches, form_of
+from carvoice.asr.features import FRAME_SHIFT_MS, FeatureStream, FloatMatrix, feature_options
+from carvoice.asr.forms import Caches, form_of, open_session
 from carvoice.asr.models import BLANK, PHONE_CTC, Model
 from carvoice.errors import ModelError
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray
-
-FloatMatrix: TypeAlias = NDArray[np.float32]
-
-_FRAME_SAMPLES = FRAME_SHIFT_MS * SAMPLE_RATE_HZ // 1000
-_FORK_FRAMES = 4  # a bank's first frames mirror the sound before it; those of a fork are not used
 
 
 class AcousticModel:
@@ -33,7 +22,6 @@ class AcousticModel:
     Args:
         model: where it lies.
         threads: threads of each run.
-        role: which of the model's files it is.
 
     Attributes:
         form: how sherpa-onnx and we feed it.
@@ -45,13 +33,13 @@ class AcousticModel:
         ModelError: the file is no ONNX model, or not a streaming CTC network, or the tokens do not fit.
     """
 
-    def __init__(self, model: Model, threads: int = 1, role: str = "model") -> None:
+    def __init__(self, model: Model, threads: int = 1) -> None:
         if model.kind != PHONE_CTC:
             raise ModelError(
                 f"{model.folder}: a {model.kind} model gives no phone posteriors; use {PHONE_CTC}"
             )
-        path = model.files[role]
-        self._session = _open(path, threads)
+        path = model.files["model"]
+        self._session = open_session(path, threads)
         self.form = form_of(self._session, path)
         self.tokens = model.tokens()
         self.frame_ms = self.form.subsampling * FRAME_SHIFT_MS
@@ -81,12 +69,8 @@ class AcousticStream:
 
     def __init__(self, model: AcousticModel) -> None:
         self._model = model
-        self._bank = knf.OnlineFbank(model.form.feature_options())
+        self._features = FeatureStream(feature_options(as_librosa=model.form.nemo))
         self._caches = model.form.empty_caches()
-        self._frames_done = 0
-        self._bank_begin = 0  # stream frame that is the bank's frame 0
-        self._recent = np.zeros(0, np.float32)  # sound from which a fork computes its features again
-        self._recent_begin = 0  # stream frame at which it begins
 
     def accept(self, samples: FloatArray) -> FloatMatrix:
         """Take sound (n,) in ±1; returns the log-probabilities that became ready, (frames, n_tokens).
@@ -94,66 +78,17 @@ class AcousticStream:
         They are natural logarithms with the model's label prior already taken off, so rows do not
         sum to one.
         """
-        self._take(samples)
+        self._features.accept(samples)
         size = self._model.form.chunk_frames
         rows = []
-        while self._waiting > size:
-            rows.append(self._run(size))
-        begin = max(0, self._frames_done - _FORK_FRAMES)
-        self._recent = self._recent[(begin - self._recent_begin) * _FRAME_SAMPLES :]
-        self._recent_begin = begin
+        while self._features.waiting > size:
+            log_probs, self._caches = self._model.run(self._features.take(size), self._caches)
+            rows.append(log_probs)
         return np.concatenate(rows) if rows else np.zeros((0, self._model.form.n_tokens), np.float32)
-
-    def finish(self, samples: FloatArray) -> FloatMatrix:
-        """Take the last sound; returns the log-probabilities of all that waited, (frames, n_tokens).
-
-        In one run, where the network takes as much; the others leave what is no whole chunk. Nothing may be
-        accepted afterwards.
-        """
-        form = self._model.form
-        if not form.is_free:
-            return self.accept(samples)
-        self._take(samples)
-        size = (self._waiting - 1) // form.subsampling * form.subsampling
-        return self._run(size) if size > 0 else np.zeros((0, form.n_tokens), np.float32)
-
-    def _take(self, samples: FloatArray) -> None:
-        self._bank.accept_waveform(SAMPLE_RATE_HZ, samples)
-        self._recent = np.concatenate([self._recent, samples])
-
-    @property
-    def _waiting(self) -> int:
-        """Feature frames that the network has not had."""
-        return int(self._bank_begin + self._bank.num_frames_ready - self._frames_done)
-
-    def _run(self, size: int) -> FloatMatrix:
-        """Run the network on the next ``size`` frames."""
-        # The frames are views into the bank's memory, so they are copied before it lets go of them.
-        first = self._frames_done - self._bank_begin
-        features = np.stack([self._bank.get_frame(first + index) for index in range(size)])
-        self._bank.pop(size)
-        self._frames_done += size
-        log_probs, self._caches = self._model.run(features, self._caches)
-        return log_probs
 
     def fork(self) -> AcousticStream:
         """A stream that goes on from here by itself, so that an end can be tried without ending this one."""
         twin = AcousticStream(self._model)
+        twin._features = self._features.fork()
         twin._caches = self._caches
-        twin._frames_done = self._frames_done
-        twin._bank_begin = twin._recent_begin = self._recent_begin
-        twin._recent = self._recent
-        twin._bank.accept_waveform(SAMPLE_RATE_HZ, self._recent)
-        twin._bank.pop(self._frames_done - self._recent_begin)
         return twin
-
-
-def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors share no base but Exception
-        raise ModelError(f"{path}: not a usable ONNX model ({str(error).strip().splitlines()[0]})") from None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from carvoice.asr.acoustic import FloatMatrix
+from carvoice.asr.features import FloatMatrix
 
 _IMPOSSIBLE = np.float32(-1e30)
 

@@ -1,34 +1,28 @@
-"""The shapes in which a streaming CTC network may be wrapped: two that sherpa-onnx runs, and our own.
+"""The two shapes in which sherpa-onnx runs a streaming CTC network.
 
 * The *zipformer2* form: features (1, T, 80) and a set of caches whose sizes the metadata gives. The
   embedded model's memory travels in one of them. sherpa-onnx feeds it Kaldi's log-mel features.
 * The *NeMo* form: features (1, 80, T), their length and three caches. sherpa-onnx 2.0 feeds it
   librosa's log-mel features, whatever its configuration says.
-* The *free* form, of a network that only we run: features (1, T, 80) of any T, and two caches. Larger
-  pieces cost much less by the second, since every run reads all the weights.
 
 Which one a file is stands in its metadata.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import kaldi_native_fbank as knf
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from carvoice.asr.features import FEATURE_BINS
 from carvoice.errors import ModelError
-from carvoice.records import SAMPLE_RATE_HZ
 
 Caches: TypeAlias = list[NDArray[Any]]
-
-FEATURE_BINS = 80
-FRAME_SHIFT_MS = 10
 
 _NEMO_INPUTS = ("audio_signal", "length", "cache_last_channel", "cache_last_time", "cache_last_channel_len")
 _NEMO_SIZES = (
@@ -36,8 +30,6 @@ _NEMO_SIZES = (
     "cache_last_channel_dim1", "cache_last_channel_dim2", "cache_last_channel_dim3",
     "cache_last_time_dim1", "cache_last_time_dim2", "cache_last_time_dim3",
 )  # fmt: skip
-_FREE_INPUTS = ("features", "channel", "time")
-_FREE_SIZES = ("chunk_frames", "subsampling_factor", "vocab_size")
 _ZIPFORMER_SIZES = (
     "encoder_dims", "query_head_dims", "value_head_dims", "num_heads", "num_encoder_layers",
     "cnn_module_kernels", "left_context_len", "T", "decode_chunk_len",
@@ -51,7 +43,6 @@ class Form:
     Attributes:
         nemo: the NeMo form; otherwise features come first, then the caches.
         chunk_frames: 10 ms feature frames taken at once.
-        is_free: any other multiple of ``subsampling`` may be taken as well.
         subsampling: feature frames per output frame.
         n_tokens: width of the output, the blank included.
         inputs: names of the network's inputs, caches last.
@@ -64,7 +55,6 @@ class Form:
     n_tokens: int
     inputs: tuple[str, ...]
     caches: tuple[tuple[tuple[int, ...], type[Any]], ...]
-    is_free: bool = False
 
     def empty_caches(self) -> Caches:
         """The network's memory before the first frame."""
@@ -81,24 +71,21 @@ class Form:
         """Log-probabilities (frames, n_tokens) and the next caches."""
         return outputs[0][0], list(outputs[2:] if self.nemo else outputs[1:])
 
-    def feature_options(self) -> knf.FbankOptions:
-        """The log-mel filter bank that sherpa-onnx computes for this form (natural log, ±1 samples).
 
-        80 bands every 10 ms over 25 ms. NeMo: librosa's, Slaney-normalized, 0-8000 Hz, Hann window, DC
-        kept. The others: Kaldi's, 20-7600 Hz, Povey window.
-        """
-        options = knf.FbankOptions()
-        frame, mel = options.frame_opts, options.mel_opts
-        frame.samp_freq, frame.frame_shift_ms, frame.frame_length_ms = SAMPLE_RATE_HZ, FRAME_SHIFT_MS, 25
-        frame.dither, frame.snip_edges = 0, False
-        mel.num_bins = FEATURE_BINS
-        if self.nemo:
-            frame.window_type, frame.remove_dc_offset = "hann", False
-            mel.low_freq, mel.high_freq, mel.is_librosa = 0, 0, True
-        else:
-            frame.window_type = "povey"
-            mel.low_freq, mel.high_freq = 20, -400
-        return options
+def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """Open a network to run it ourselves.
+
+    Raises:
+        ModelError: the file is no ONNX model.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors share no base but Exception
+        raise ModelError(f"{path}: not a usable ONNX model ({str(error).strip().splitlines()[0]})") from None
 
 
 def form_of(session: onnxruntime.InferenceSession, path: Path) -> Form:
@@ -109,24 +96,26 @@ def form_of(session: onnxruntime.InferenceSession, path: Path) -> Form:
     """
     stated = session.get_modelmeta().custom_metadata_map
     inputs = tuple(item.name for item in session.get_inputs())
-    if inputs == _FREE_INPUTS:
-        return _free(session, stated, inputs, path)
     if "decode_chunk_len" in stated or "encoder_dims" in stated:
-        return _zipformer(session, stated, inputs, path)
-    return _nemo(session, stated, inputs, path)
+        return _zipformer(session, inputs, path)
+    return _nemo(session, inputs, path)
 
 
-def _sizes(stated: Mapping[str, str], names: Sequence[str], path: Path) -> dict[str, int]:
+def sizes_stated(session: onnxruntime.InferenceSession, names: Sequence[str], path: Path) -> dict[str, int]:
+    """Numbers that stand in a network's metadata.
+
+    Raises:
+        ModelError: one is missing, or no number.
+    """
+    stated = session.get_modelmeta().custom_metadata_map
     missing = [name for name in names if not stated.get(name, "").isdecimal()]
     if missing:
         raise ModelError(f"{path}: metadata lacks {', '.join(missing)}; export the model again")
     return {name: int(stated[name]) for name in names}
 
 
-def _nemo(
-    session: onnxruntime.InferenceSession, stated: Mapping[str, str], inputs: tuple[str, ...], path: Path
-) -> Form:
-    sizes = _sizes(stated, _NEMO_SIZES, path)
+def _nemo(session: onnxruntime.InferenceSession, inputs: tuple[str, ...], path: Path) -> Form:
+    sizes = sizes_stated(session, _NEMO_SIZES, path)
     if inputs != _NEMO_INPUTS or len(session.get_outputs()) != len(_NEMO_INPUTS):
         raise ModelError(f"{path}: inputs {list(inputs)} are not those of a streaming CTC network")
     _no_overlap(sizes["window_size"], sizes["chunk_shift"], path)
@@ -139,10 +128,8 @@ def _nemo(
     )
 
 
-def _zipformer(
-    session: onnxruntime.InferenceSession, stated: Mapping[str, str], inputs: tuple[str, ...], path: Path
-) -> Form:
-    sizes = _sizes(stated, _ZIPFORMER_SIZES, path)
+def _zipformer(session: onnxruntime.InferenceSession, inputs: tuple[str, ...], path: Path) -> Form:
+    sizes = sizes_stated(session, _ZIPFORMER_SIZES, path)
     _no_overlap(sizes["T"], sizes["decode_chunk_len"], path)
     shapes = [tuple(item.shape) for item in session.get_inputs()]
     layers = sizes["num_encoder_layers"]
@@ -151,24 +138,6 @@ def _zipformer(
     _, frames, n_tokens = session.get_outputs()[0].shape
     caches = tuple((shape, np.float32) for shape in shapes[1:-1])
     return Form(False, sizes["T"], sizes["T"] // frames, n_tokens, inputs, (*caches, (shapes[-1], np.int64)))
-
-
-def _free(
-    session: onnxruntime.InferenceSession, stated: Mapping[str, str], inputs: tuple[str, ...], path: Path
-) -> Form:
-    sizes = _sizes(stated, _FREE_SIZES, path)
-    caches = tuple((tuple(item.shape), np.float32) for item in session.get_inputs()[1:])
-    if len(session.get_outputs()) != len(_FREE_INPUTS) or sizes["chunk_frames"] % sizes["subsampling_factor"]:
-        raise ModelError(f"{path}: the outputs or chunk_frames do not fit the inputs; export the model again")
-    return Form(
-        nemo=False,
-        chunk_frames=sizes["chunk_frames"],
-        subsampling=sizes["subsampling_factor"],
-        n_tokens=sizes["vocab_size"] + 1,
-        inputs=inputs,
-        caches=caches,
-        is_free=True,
-    )
 
 
 def _no_overlap(window: int, shift: int, path: Path) -> None:

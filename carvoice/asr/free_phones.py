@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carvoice.asr._search import WordSearch
-from carvoice.asr.acoustic import FloatMatrix
+from carvoice.asr.features import FloatMatrix
 from carvoice.asr.graph import Fst, cached_graph, with_topology
 from carvoice.asr.nbest import LOOP_BEAM, LOOP_MAX_ACTIVE, PathFinder
 from carvoice.grammar.lexicon import Lexicon

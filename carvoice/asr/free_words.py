@@ -19,7 +19,7 @@ from pathlib import Path
 from rapidfuzz.distance import LCSseq
 
 from carvoice.asr._search import WordSearch
-from carvoice.asr.acoustic import FloatMatrix
+from carvoice.asr.features import FloatMatrix
 from carvoice.asr.graph import Fst, GraphWriter, cached_graph, with_topology
 from carvoice.asr.nbest import LOOP_BEAM, LOOP_MAX_ACTIVE, PathFinder, best_paths
 from carvoice.grammar.lexicon import Lexicon

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from carvoice.asr.acoustic import AcousticModel, FloatMatrix
+from carvoice.asr.acoustic import AcousticModel
 from carvoice.asr.alignment import Alignment, align, greedy_labels, held_scores, normalized, spell_path
 from carvoice.asr.confidence import Calibration, Fit
 from carvoice.asr.decoder import GrammarDecoder
+from carvoice.asr.features import FloatMatrix
 from carvoice.asr.free_phones import FreePhones, free_cost
 from carvoice.asr.free_words import FreeText, FreeWords
 from carvoice.asr.graph import Graph, GraphSettings, WordAcceptor, build_graph
@@ -21,6 +22,7 @@ from carvoice.asr.models import Model, embedded_model
 from carvoice.asr.nbest import WordPath, best_paths, log_odds
 from carvoice.asr.posteriors import Posteriors, check_pair
 from carvoice.asr.recognizer import UtteranceStream
+from carvoice.asr.utterance_model import UtteranceModel
 from carvoice.errors import ModelError
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.grammar.store import cache_folder
@@ -86,7 +88,7 @@ class GrammarRecognizer:
         self._threads = threads
         self._skip_phrases = tuple(skip_phrases)
         self.acoustic = AcousticModel(self._model, threads)
-        self.second = AcousticModel(self._model, threads, "finals") if "finals" in self._model.files else None
+        self.second = UtteranceModel(self._model, threads) if "finals" in self._model.files else None
         if self.second:
             check_pair(self.acoustic, self.second)
         self.phones = {number: phone for phone, number in self.acoustic.tokens.items()}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carvoice.asr._search import WordSearch
-from carvoice.asr.acoustic import FloatMatrix
+from carvoice.asr.features import FloatMatrix
 from carvoice.errors import ModelError
 
 BEAM = 18.0

@@ -23,7 +23,8 @@ import numpy as np
 import sherpa_onnx
 import sherpa_onnx.lib._sherpa_onnx as binding
 
-from carvoice.asr.forms import FEATURE_BINS, Form
+from carvoice.asr.features import FEATURE_BINS, feature_options
+from carvoice.asr.forms import Form
 from carvoice.asr.models import Model
 from carvoice.errors import ModelError
 from carvoice.records import SAMPLE_RATE_HZ
@@ -84,7 +85,7 @@ def check_features(engine: Any, form: Form) -> None:
     stream = engine.create_stream()
     stream.accept_waveform(SAMPLE_RATE_HZ, probe)
     theirs = np.array(stream.get_frames(0, _PROBE_FRAMES), np.float32).reshape(_PROBE_FRAMES, FEATURE_BINS)
-    bank = knf.OnlineFbank(form.feature_options())
+    bank = knf.OnlineFbank(feature_options(as_librosa=form.nemo))
     bank.accept_waveform(SAMPLE_RATE_HZ, probe)
     ours = np.stack([bank.get_frame(index) for index in range(_PROBE_FRAMES)])
     off = float(np.abs(theirs - ours).max())

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from carvoice.asr.acoustic import AcousticModel, FloatMatrix
+from carvoice.asr.acoustic import AcousticModel
+from carvoice.asr.features import FloatMatrix
 from carvoice.asr.recognizer import checked
 from carvoice.errors import ConfigError
 from carvoice.grammar.lexicon import Lexicon

@@ -13,6 +13,7 @@ from carvoice.asr.acoustic import AcousticModel
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
 from carvoice.asr.models import load_model
 from carvoice.asr.posteriors import Posteriors
+from carvoice.asr.utterance_model import Utterance, UtteranceModel
 from carvoice.errors import ModelError
 
 PHONES = ("k", "ao", "l", "jh", "aa", "n", "ow", "p", "ah", "n")
@@ -26,7 +27,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pair(folder):
     model = load_model(folder)
-    return AcousticModel(model), AcousticModel(model, role="finals")
+    return AcousticModel(model), UtteranceModel(model)
 
 
 def pieces(sound, lengths):
@@ -56,9 +57,15 @@ def test_an_end_is_the_mean_of_both(pair):
     heard.accept(sound)
     whole = np.concatenate([sound, padding])
     first = pair[0].create_stream().accept(whole)
-    second = pair[1].create_stream().finish(whole)
-    assert np.abs(first - second[: len(first)]).max() > 1.0
-    np.testing.assert_allclose(heard.at_end(padding), (first + second[: len(first)]) / 2, atol=1e-4)
+    utterance = Utterance(pair[1])
+    utterance.accept(whole)
+    second = utterance.at_end(np.zeros(0, np.float32))
+    late = pair[0].look_ahead_ms // pair[0].frame_ms
+    assert late == tone_model.DELAY_FRAMES
+    second = second[: len(first) - late]
+    assert np.abs(first[late:] - second).max() > 1.0
+    wanted = np.concatenate([first[:late], (first[late:] + second) / 2])
+    np.testing.assert_allclose(heard.at_end(padding), wanted, atol=1e-4)
 
 
 def test_an_end_may_be_tried_before_the_end(pair):
@@ -97,11 +104,22 @@ def test_a_final_is_of_both(tmp_path, lexicon):
     assert worst_word() > alone + 0.5
 
 
-@pytest.mark.parametrize("metadata", [{"subsampling_factor": 8}, {"vocab_size": 50}, {"chunk_frames": None}])
+@pytest.mark.parametrize("metadata", [{"subsampling_factor": 2}, {"vocab_size": 50}, {"vocab_size": None}])
 def test_a_pair_that_does_not_fit(tmp_path, lexicon, metadata):
     tone_model.write_finals(tone_model.write(tmp_path), metadata=metadata)
     with pytest.raises(ModelError):
         GrammarRecognizer(tree_of(SENTENCES), load_model(tmp_path), lexicon, cache=tmp_path / "cache")
+
+
+def test_a_finals_network_that_streams(tmp_path):
+    tone_model.write_finals(tone_model.write(tmp_path))
+    (tmp_path / "finals.onnx").write_bytes((tmp_path / "model.onnx").read_bytes())
+    with pytest.raises(ModelError, match="export it again"):
+        UtteranceModel(load_model(tmp_path))
+
+
+def test_nothing_heard(pair):
+    assert Utterance(pair[1]).at_end(np.zeros(0, np.float32)).shape == (0, len(tone_model.TOKENS))
 
 
 def test_a_finals_network_that_is_not_there(tmp_path):

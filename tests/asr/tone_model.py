@@ -152,44 +152,29 @@ def write(folder, *, metadata=None, tokens=TOKENS, tuning="", nemo=False, taken_
 
 
 def write_finals(folder, taken_for=None, metadata=None):
-    """Add a network in the free form that joins the folder's for finals."""
+    """Add a network over whole utterances that joins the folder's for finals."""
     nodes = [
         helper.make_node("Reshape", ["features", "by_four"], ["grouped"]),
         helper.make_node("ReduceMean", ["grouped"], ["frames"], axes=[2], keepdims=0),
         helper.make_node("Add", ["frames", "lift"], ["lifted"]),
-        helper.make_node("Concat", ["channel", "lifted"], ["joined"], axis=1),
-        helper.make_node("Slice", ["joined", "zero", "delay", "axis1"], ["late"]),
-        helper.make_node("Slice", ["joined", "delay", "far", "axis1"], ["channel_next"]),
-        helper.make_node("MatMul", ["late", "weights"], ["raw"]),
+        helper.make_node("MatMul", ["lifted", "weights"], ["raw"]),
         helper.make_node("Add", ["raw", "bias"], ["scores"]),
         helper.make_node("LogSoftmax", ["scores"], ["log_probs"], axis=-1),
-        helper.make_node("Identity", ["time"], ["time_next"]),
     ]
     floats = TensorProto.FLOAT
-    caches = {"channel": [1, DELAY_FRAMES, 80], "time": [1, 1]}
     graph = helper.make_graph(
         nodes,
         "tones",
-        [
-            helper.make_tensor_value_info("features", floats, [1, "frames", 80]),
-            *(helper.make_tensor_value_info(name, floats, shape) for name, shape in caches.items()),
-        ],
-        [
-            helper.make_tensor_value_info("log_probs", floats, [1, "steps", len(TOKENS)]),
-            *(helper.make_tensor_value_info(f"{name}_next", floats, shape) for name, shape in caches.items()),
-        ],
+        [helper.make_tensor_value_info("features", floats, [1, "frames", 80])],
+        [helper.make_tensor_value_info("log_probs", floats, [1, "steps", len(TOKENS)])],
         [
             _constant("by_four", np.array([0, -1, 4, 80], np.int64)),
             _constant("lift", np.array([_LIFT], np.float32)),
             *_detectors(taken_for or {}),
-            _constant("zero", np.array([0], np.int64)),
-            _constant("delay", np.array([-DELAY_FRAMES], np.int64)),
-            _constant("far", np.array([2**31], np.int64)),
-            _constant("axis1", np.array([1], np.int64)),
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    stated = {"chunk_frames": 64, "subsampling_factor": 4, "vocab_size": len(TOKENS) - 1, **(metadata or {})}
+    stated = {"subsampling_factor": 4, "vocab_size": len(TOKENS) - 1, **(metadata or {})}
     _save(model, {key: value for key, value in stated.items() if value is not None}, folder / "finals.onnx")
     about = folder / "model.toml"
     if "finals" not in about.read_text():

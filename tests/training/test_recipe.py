@@ -18,6 +18,7 @@ pytest.importorskip("wordfreq", reason="the training recipe needs the `train` ex
 from carvoice.asr.acoustic import AcousticModel as RunningModel
 from carvoice.asr.models import load_model
 from carvoice.asr.posteriors import check_pair
+from carvoice.asr.utterance_model import UtteranceModel
 from training import features as features_module
 from training import noise, train
 from training.accent import spell_indian
@@ -37,6 +38,7 @@ from training.synthesize import synthesize
 from training.templates import TemplateSampler
 from training.text import TextMaker
 from training.train import Trainer, TrainSettings, WeightAverage, ctc_loss, learning_rate
+from training.whole import mean_around, widen
 
 TOY = ModelSettings(channels=48, hidden=64, blocks=3, delayed_blocks=2, front_channels=32)
 WEIGHTS = {"toy": 1.0}
@@ -106,24 +108,64 @@ def test_toy_run_end_to_end(tmp_path: Path) -> None:
     assert 0 <= score.exact <= score.accepted <= 2 - score.nothing  # six steps teach nothing more
 
 
-def test_a_finals_network_in_any_chunks_equals_one_pass(tmp_path: Path) -> None:
+def test_a_finals_network_is_exported_as_trained(tmp_path: Path) -> None:
     torch.manual_seed(0)
+    whole = widen(AcousticModel(TOY).eval(), reach=8, bend=4)
+    for block in whole.blocks:
+        block.bend.weight.data.normal_(std=0.2)
+        block.norm.running_mean.normal_()
+    torch.save({"settings": whole.settings.as_dict(), "average": whole.state_dict()}, tmp_path / "whole.pt")
     torch.save({"settings": TOY.as_dict(), "average": AcousticModel(TOY).state_dict()}, tmp_path / "toy.pt")
     log_prior = np.log(np.full(TOY.labels, 1 / TOY.labels, np.float32))
     exported = export(tmp_path / "toy.pt", log_prior, 0.8, tmp_path, chunk_frames=16)
     write_description(tmp_path, exported.int8, 16, 0.8, TOY.lookahead_ms)
-    finals = export_finals(tmp_path / "toy.pt", log_prior, 0.8, tmp_path, chunk_frames=64)
+    finals = export_finals(tmp_path / "whole.pt", log_prior, 0.8, tmp_path)
     for _ in range(2):  # entered once, however often
         enter(tmp_path)
-    frames = np.random.default_rng(0).standard_normal((640, 80)).astype(np.float32)
-    with torch.no_grad():
-        whole = load_average(tmp_path / "toy.pt")(torch.from_numpy(frames)[None])
-        wanted = torch.log_softmax(whole, -1)[0].numpy() - 0.8 * log_prior
-    for chunk in (16, 64, 100, 640):
-        assert np.abs(run_onnx(finals.float32, frames, chunk) - wanted).max() < 2e-3
-    assert np.abs(run_onnx(finals.int8, frames, 64) - wanted).mean() < 0.1
+    for length in (4, 60, 640):
+        frames = np.random.default_rng(0).standard_normal((1, length, 80)).astype(np.float32)
+        with torch.no_grad():
+            wanted = torch.log_softmax(load_average(tmp_path / "whole.pt")(torch.from_numpy(frames)), -1)
+        given = ort.InferenceSession(finals.float32).run(None, {"features": frames})[0]
+        assert np.abs(given - (wanted.numpy() - 0.8 * log_prior)).max() < 2e-3
     model = load_model(tmp_path)
-    check_pair(RunningModel(model), RunningModel(model, role="finals"))
+    check_pair(RunningModel(model), UtteranceModel(model))
+    rows = UtteranceModel(model).run(frames[0])
+    assert np.abs(rows - given[0]).mean() < 0.1
+    with pytest.raises(ValueError, match="streams"):
+        export_finals(tmp_path / "toy.pt", log_prior, 0.8, tmp_path)
+    with pytest.raises(ValueError, match="cannot stream"):
+        export(tmp_path / "whole.pt", log_prior, 0.8, tmp_path, chunk_frames=16)
+
+
+@torch.no_grad()
+def test_a_widened_network_says_what_the_streaming_one_says_and_can_learn() -> None:
+    torch.manual_seed(3)
+    streaming = AcousticModel(TOY).eval()
+    for block in streaming.blocks:
+        block.norm.running_mean.normal_()
+        block.norm.running_var.uniform_(0.5, 2)
+    whole = widen(streaming, reach=10, bend=4)
+    features = torch.randn(2, 480, 80)
+    late, middle = TOY.delayed_blocks, slice(60, 110)  # away from the ends, which they pad differently
+    torch.testing.assert_close(
+        whole(features)[:, :-late][:, middle], streaming(features)[:, late:][:, middle]
+    )
+    with torch.enable_grad():
+        whole(features).square().mean().backward()
+    assert all(bool((block.bend.weight.grad != 0).any()) for block in whole.blocks)
+    assert all(bool((block.depthwise.weight.grad[:, :, -1] != 0).any()) for block in whole.blocks)
+    with pytest.raises(ValueError, match="reaches further"):
+        widen(streaming, reach=4, bend=4)
+
+
+def test_the_mean_around_a_frame_is_over_what_there_is() -> None:
+    frames = torch.randn(2, 30, 5)
+    means = mean_around(frames, 7)
+    for at in range(30):
+        torch.testing.assert_close(
+            means[:, at], frames[:, max(0, at - 7) : at + 8].mean(1), rtol=1e-4, atol=1e-5
+        )
 
 
 def run_onnx(path: Path, frames: np.ndarray, chunk: int) -> np.ndarray:

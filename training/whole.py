@@ -1,0 +1,179 @@
+"""A network for finals that sees the whole utterance, grown from one that streams without changing what it
+computes.
+
+Its convolutions look as far ahead as back, and each block bends its channels by the mean of the four
+seconds around a frame, which tells the talker and the cabin (after W. Han et al., "ContextNet: Improving
+Convolutional Neural Networks for Automatic Speech Recognition with Global Context", Interspeech 2020, section
+2.2; scale and shift as in E. Perez et al., "FiLM", AAAI 2018). Taps and bends that the streaming network
+lacks start at zero, so that the grown one says what the other says, the look-ahead earlier.
+
+Command: `python -m training.whole CHECKPOINT OUT.pt`, then
+`python -m training.train FEATURES RUN --from OUT.pt --learning-rate 1e-3`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.model import FEATURE_BINS, AcousticModel, Block, parameter_count
+
+
+@dataclass(frozen=True, slots=True)
+class WholeSettings:
+    """Sizes of the network; frames after the front are 40 ms. `reach`: frames that a block sees to each side;
+    `around`: frames to each side over which a block's mean is taken; `bend`: width of what is made of it.
+    """
+
+    labels: int = 40
+    channels: int = 256
+    hidden: int = 1152
+    blocks: int = 15
+    reach: int = 8
+    around: int = 50
+    bend: int = 24
+    mean_frames: int = 200
+    front_channels: int = 192
+
+    @property
+    def delayed_blocks(self) -> int:
+        """Frames by which its output is late: none."""
+        return 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the sizes as plain numbers, for a checkpoint."""
+        return asdict(self)
+
+
+def mean_around(frames: Tensor, around: int) -> Tensor:
+    """Return the mean of frames (B, T, C) over `around` frames to each side, or as many as there are."""
+    width = 2 * around + 1
+
+    def total(of: Tensor) -> Tensor:
+        sums = torch.cumsum(functional.pad(of.float(), (0, 0, around + 1, around)), 1)
+        return sums[:, width:] - sums[:, :-width]
+
+    return total(frames) / total(torch.ones_like(frames[:1, :, :1]))
+
+
+def with_trailing_mean(normalized: Tensor, window: int) -> Tensor:
+    """Return frames (B, T, C) and how far they are from the mean of the last `window`, (B, T, 2 C)."""
+    sums = torch.cumsum(functional.pad(normalized, (0, 0, window, 0)), 1)
+    return torch.cat([normalized, normalized - (sums[:, window:] - sums[:, :-window]) / window], 2)
+
+
+class WholeBlock(nn.Module):
+    """Depthwise convolution to both sides, bent by the mean around, pointwise expansion, residual."""
+
+    def __init__(self, settings: WholeSettings) -> None:
+        super().__init__()
+        channels = settings.channels
+        self.around = settings.around
+        self.depthwise = nn.Conv1d(
+            channels, channels, 2 * settings.reach + 1, groups=channels, padding=settings.reach
+        )
+        self.norm = nn.BatchNorm1d(channels)
+        self.gather = nn.Linear(channels, settings.bend)
+        self.bend = nn.Linear(settings.bend, 2 * channels)
+        self.expand = nn.Linear(channels, settings.hidden)
+        self.contract = nn.Linear(settings.hidden, channels)
+        self.scale = nn.Parameter(torch.full((channels,), 0.5))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map frames (B, T, C) to (B, T, C)."""
+        mixed = self.norm(self.depthwise(frames.transpose(1, 2))).transpose(1, 2)
+        factor, shift = self.bend(functional.silu(self.gather(mean_around(mixed, self.around)))).chunk(2, -1)
+        refined = self.contract(functional.silu(self.expand(mixed + mixed * factor + shift)))
+        return frames + self.scale * refined
+
+
+class WholeModel(nn.Module):
+    """Log-mel frames of a whole utterance in, phone logits every 40 ms out."""
+
+    def __init__(self, settings: WholeSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        channels, front = settings.channels, settings.front_channels
+        self.feature_mean: Tensor
+        self.feature_scale: Tensor
+        self.register_buffer("feature_mean", torch.zeros(FEATURE_BINS))
+        self.register_buffer("feature_scale", torch.ones(FEATURE_BINS))
+        self.front1 = nn.Conv1d(2 * FEATURE_BINS, front, 5, stride=2)
+        self.front1_norm = nn.BatchNorm1d(front)
+        self.front2 = nn.Conv1d(front, channels, 5, stride=2)
+        self.front2_norm = nn.BatchNorm1d(channels)
+        self.blocks = nn.ModuleList(WholeBlock(settings) for _ in range(settings.blocks))
+        self.final_norm = nn.BatchNorm1d(channels)
+        self.head = nn.Linear(channels, settings.labels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (B, T / 4, labels) for natural-log mel energies (B, T, 80), T a multiple of 4."""
+        normalized = (features - self.feature_mean) * self.feature_scale
+        both = functional.pad(with_trailing_mean(normalized, self.settings.mean_frames), (0, 0, 3, 0))
+        half = functional.silu(self.front1_norm(self.front1(both.transpose(1, 2))))
+        frames = functional.silu(self.front2_norm(self.front2(functional.pad(half, (3, 0))))).transpose(1, 2)
+        for block in self.blocks:
+            frames = block(frames)
+        logits: Tensor = self.head(self.final_norm(frames.transpose(1, 2)).transpose(1, 2))
+        return logits
+
+
+@torch.no_grad()
+def widen(streaming: AcousticModel, reach: int, bend: int) -> WholeModel:
+    """Return a network that sees `reach` frames to each side and computes what `streaming` does, without
+    the delay.
+
+    Raises:
+        ValueError: the streaming network's kernel reaches further.
+    """
+    old = streaming.settings
+    if old.kernel > reach + 1:
+        raise ValueError(f"a kernel of {old.kernel} frames reaches further than {reach} back")
+    settings = WholeSettings(
+        old.labels, old.channels, old.hidden, old.blocks, reach, bend=bend, mean_frames=old.mean_frames,
+        front_channels=old.front_channels,
+    )  # fmt: skip
+    whole = WholeModel(settings).eval()
+    whole.load_state_dict(
+        {k: v for k, v in streaming.state_dict().items() if "depthwise.weight" not in k}, strict=False
+    )
+    for source, block in zip(streaming.blocks, whole.blocks, strict=True):
+        assert isinstance(source, Block)
+        assert isinstance(block, WholeBlock)
+        first = reach - source.context + int(source.delayed)
+        block.depthwise.weight.zero_()
+        block.depthwise.weight[:, :, first : first + old.kernel] = source.depthwise.weight
+        block.bend.weight.zero_()
+        block.bend.bias.zero_()
+    return whole
+
+
+def main() -> None:
+    """Widen a checkpoint's averaged weights."""
+    from training.checkpoints import load_average
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--reach", type=int, default=WholeSettings().reach)
+    parser.add_argument("--bend", type=int, default=WholeSettings().bend)
+    arguments = parser.parse_args()
+    torch.manual_seed(1)
+    streaming = load_average(arguments.checkpoint)
+    whole = widen(streaming, arguments.reach, arguments.bend)
+    step = torch.load(arguments.checkpoint, weights_only=True, map_location="cpu")["step"]
+    torch.save(
+        {"settings": whole.settings.as_dict(), "average": whole.state_dict(), "step": step}, arguments.out
+    )
+    print(f"{parameter_count(streaming)} -> {parameter_count(whole)} parameters")
+
+
+if __name__ == "__main__":
+    main()
