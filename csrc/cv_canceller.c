@@ -5,7 +5,7 @@
 enum { DEEP, FAST, NEITHER };
 enum { FAST_WINS_AFTER = 15, DEEP_WINS_AFTER = 40 }; /* frames */
 #define POWER_MEMORY 0.8f
-#define LONG_MEMORY 0.97f /* 330 ms: longer than a vowel after the far end's last word */
+#define LONG_MEMORY 0.9f /* 100 ms: longer ones cost depth after a change of the path */
 #define FAST_BETTER 0.65f
 #define FAST_ELSEWHERE 1.5f
 #define OFFSET_RATE 2e-4f /* per sample: 0.5 Hz, so low that the echo itself hardly turns in phase */
@@ -56,7 +56,7 @@ static void remove_offset(cv_canceller *canceller, const float *near, float *sou
 }
 
 /* Keep the present choice unless another is clearly better. For the fast filter to be chosen it must be so over
- * 330 ms too: where an echo dies away under a steady vowel, the fast filter takes the vowel for more of it for a
+ * 100 ms too: where an echo dies away under a steady vowel, the fast filter takes the vowel for more of it for a
  * tenth of a second, and would subtract that. After a change of the path the deep filter leaves so much more than
  * before that the long means follow almost as fast. */
 static int choose(const cv_canceller *canceller) {

@@ -25,7 +25,7 @@ typedef struct {
     cv_kalman deep, fast;
     float offset, offset_rate; /* mean of the microphone, and how fast it follows: at first as a plain mean */
     float near_power, deep_power, fast_power; /* smoothed, of the frames */
-    float deep_long, fast_long;               /* the same over 330 ms */
+    float deep_long, fast_long;               /* the same over 100 ms */
     int choice;      /* 0 deep, 1 fast, 2 neither: the microphone itself */
     int fast_better, deep_better; /* frames in a row */
     float echo[CV_FRAME];  /* what was subtracted */

@@ -101,7 +101,7 @@ class Canceller:
         self.overdrive = Overdrive()
         self.last = np.zeros(FRAME)
         self.power = np.zeros(3)  # of deep and fast error, and of the microphone: smoothed
-        self.long = np.zeros(3)  # the same over 330 ms
+        self.long = np.zeros(3)  # the same over 100 ms
         self.choice = 0
         self.better = [0, 0]
         self.offset, self.heard = 0.0, 0
@@ -118,7 +118,7 @@ class Canceller:
         deep, fast = self.filters
         echoes = [deep.predict(self.far), fast.predict(self.far), np.zeros(FRAME)]
         now = np.mean((sound - np.array(echoes)) ** 2, axis=1)
-        self.power, self.long = 0.8 * self.power + 0.2 * now, 0.97 * self.long + 0.03 * now
+        self.power, self.long = 0.8 * self.power + 0.2 * now, 0.9 * self.long + 0.1 * now
         before, self.choice = self.choice, self.choose()
         fade = 1.0 if before == self.choice else np.arange(1, FRAME + 1) / FRAME
         echo = echoes[before] + fade * (echoes[self.choice] - echoes[before])
