@@ -72,7 +72,7 @@ def export_finals(checkpoint: Path, log_prior: NDArray[np.float32], alpha: float
     """
     trained = load_average(checkpoint)
     if not isinstance(trained, WholeModel):
-        raise ValueError(f"{checkpoint}: a network that streams; widen it by training.whole and train on")
+        raise ValueError(f"{checkpoint}: a network that streams; widen it by training.widen and train on")
     exported = Exported(out / "finals.onnx", out / NAME)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,27 +1,20 @@
-"""A network for finals that sees the whole utterance, grown from one that streams without changing what it
-computes.
+"""A network for finals that sees the whole utterance.
 
 Its convolutions look as far ahead as back, and each block bends its channels by the mean of the four
 seconds around a frame, which tells the talker and the cabin (after W. Han et al., "ContextNet: Improving
 Convolutional Neural Networks for Automatic Speech Recognition with Global Context", Interspeech 2020, section
-2.2; scale and shift as in E. Perez et al., "FiLM", AAAI 2018). Taps and bends that the streaming network
-lacks start at zero, so that the grown one says what the other says, the look-ahead earlier.
-
-Command: `python -m training.whole CHECKPOINT OUT.pt`, then
-`python -m training.train FEATURES RUN --from OUT.pt --learning-rate 1e-3`.
+2.2; scale and shift as in E. Perez et al., "FiLM", AAAI 2018).
 """
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.model import FEATURE_BINS, AcousticModel, Block, parameter_count
+from training.model import FEATURE_BINS
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,59 +114,3 @@ class WholeModel(nn.Module):
             frames = block(frames)
         logits: Tensor = self.head(self.final_norm(frames.transpose(1, 2)).transpose(1, 2))
         return logits
-
-
-@torch.no_grad()
-def widen(streaming: AcousticModel, reach: int, bend: int) -> WholeModel:
-    """Return a network that sees `reach` frames to each side and computes what `streaming` does, without
-    the delay.
-
-    Raises:
-        ValueError: the streaming network's kernel reaches further.
-    """
-    old = streaming.settings
-    if old.kernel > reach + 1:
-        raise ValueError(f"a kernel of {old.kernel} frames reaches further than {reach} back")
-    settings = WholeSettings(
-        old.labels, old.channels, old.hidden, old.blocks, reach, bend=bend, mean_frames=old.mean_frames,
-        front_channels=old.front_channels,
-    )  # fmt: skip
-    whole = WholeModel(settings).eval()
-    whole.load_state_dict(
-        {k: v for k, v in streaming.state_dict().items() if "depthwise.weight" not in k}, strict=False
-    )
-    for source, block in zip(streaming.blocks, whole.blocks, strict=True):
-        assert isinstance(source, Block)
-        assert isinstance(block, WholeBlock)
-        first = reach - source.context + int(source.delayed)
-        block.depthwise.weight.zero_()
-        block.depthwise.weight[:, :, first : first + old.kernel] = source.depthwise.weight
-        block.bend.weight.zero_()
-        block.bend.bias.zero_()
-    return whole
-
-
-def main() -> None:
-    """Widen a checkpoint's averaged weights."""
-    from training.checkpoints import load_average
-
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--reach", type=int, default=WholeSettings().reach)
-    parser.add_argument("--bend", type=int, default=WholeSettings().bend)
-    arguments = parser.parse_args()
-    torch.manual_seed(1)
-    streaming = load_average(arguments.checkpoint)
-    whole = widen(streaming, arguments.reach, arguments.bend)
-    step = torch.load(arguments.checkpoint, weights_only=True, map_location="cpu")["step"]
-    torch.save(
-        {"settings": whole.settings.as_dict(), "average": whole.state_dict(), "step": step}, arguments.out
-    )
-    print(f"{parameter_count(streaming)} -> {parameter_count(whole)} parameters")
-
-
-if __name__ == "__main__":
-    main()

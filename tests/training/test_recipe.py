@@ -38,7 +38,8 @@ from training.synthesize import synthesize
 from training.templates import TemplateSampler
 from training.text import TextMaker
 from training.train import Trainer, TrainSettings, WeightAverage, ctc_loss, learning_rate
-from training.whole import mean_around, widen
+from training.whole import mean_around
+from training.widen import widen
 
 TOY = ModelSettings(channels=48, hidden=64, blocks=3, delayed_blocks=2, front_channels=32)
 WEIGHTS = {"toy": 1.0}
