@@ -8,6 +8,7 @@ the look-ahead of the whole network is `delayed_blocks` x 40 ms and every state 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -83,26 +84,31 @@ class Block(nn.Module):
         return residual + self.scale * refined, padded[:, total - self.context :]
 
 
-class AcousticModel(nn.Module):
-    """Log-mel frames in, phone logits every 40 ms out."""
+class PhoneNetwork(nn.Module):
+    """The layers of every network here: normalization, a front that halves the rate twice, blocks, a head."""
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, labels: int, channels: int, front_channels: int, blocks: Iterable[nn.Module]) -> None:
         super().__init__()
-        self.settings = settings
-        channels, front = settings.channels, settings.front_channels
         self.feature_mean: Tensor
         self.feature_scale: Tensor
         self.register_buffer("feature_mean", torch.zeros(FEATURE_BINS))
         self.register_buffer("feature_scale", torch.ones(FEATURE_BINS))
-        self.front1 = nn.Conv1d(2 * FEATURE_BINS, front, 5, stride=2)
-        self.front1_norm = nn.BatchNorm1d(front)
-        self.front2 = nn.Conv1d(front, channels, 5, stride=2)
+        self.front1 = nn.Conv1d(2 * FEATURE_BINS, front_channels, 5, stride=2)
+        self.front1_norm = nn.BatchNorm1d(front_channels)
+        self.front2 = nn.Conv1d(front_channels, channels, 5, stride=2)
         self.front2_norm = nn.BatchNorm1d(channels)
-        self.blocks = nn.ModuleList(
-            Block(settings, i < settings.delayed_blocks) for i in range(settings.blocks)
-        )
+        self.blocks = nn.ModuleList(blocks)
         self.final_norm = nn.BatchNorm1d(channels)
-        self.head = nn.Linear(channels, settings.labels)
+        self.head = nn.Linear(channels, labels)
+
+
+class AcousticModel(PhoneNetwork):
+    """Log-mel frames in, phone logits every 40 ms out."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        blocks = (Block(settings, i < settings.delayed_blocks) for i in range(settings.blocks))
+        super().__init__(settings.labels, settings.channels, settings.front_channels, blocks)
+        self.settings = settings
 
     def initial_state(self, batch: int) -> StreamState:
         """Return the state before the first frame."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.model import FEATURE_BINS
+from training.model import PhoneNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +85,13 @@ class WholeBlock(nn.Module):
         return frames + self.scale * refined
 
 
-class WholeModel(nn.Module):
+class WholeModel(PhoneNetwork):
     """Log-mel frames of a whole utterance in, phone logits every 40 ms out."""
 
     def __init__(self, settings: WholeSettings) -> None:
-        super().__init__()
+        blocks = (WholeBlock(settings) for _ in range(settings.blocks))
+        super().__init__(settings.labels, settings.channels, settings.front_channels, blocks)
         self.settings = settings
-        channels, front = settings.channels, settings.front_channels
-        self.feature_mean: Tensor
-        self.feature_scale: Tensor
-        self.register_buffer("feature_mean", torch.zeros(FEATURE_BINS))
-        self.register_buffer("feature_scale", torch.ones(FEATURE_BINS))
-        self.front1 = nn.Conv1d(2 * FEATURE_BINS, front, 5, stride=2)
-        self.front1_norm = nn.BatchNorm1d(front)
-        self.front2 = nn.Conv1d(front, channels, 5, stride=2)
-        self.front2_norm = nn.BatchNorm1d(channels)
-        self.blocks = nn.ModuleList(WholeBlock(settings) for _ in range(settings.blocks))
-        self.final_norm = nn.BatchNorm1d(channels)
-        self.head = nn.Linear(channels, settings.labels)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (B, T / 4, labels) for natural-log mel energies (B, T, 80), T a multiple of 4."""
