@@ -39,3 +39,9 @@ def at_reference_speed_s(call: Callable[[], object], rounds: int = 300, each: in
     """
     ratios = [_mean_s(call, each) / _mean_s(reference_work, 10) for _ in range(rounds)]
     return float(np.median(ratios)) * REFERENCE_S
+
+
+def slowness(rounds: int = 300) -> float:
+    """How many times longer than `REFERENCE_S` the reference work takes now; at least 1."""
+    times_s = [_mean_s(reference_work, 3) for _ in range(rounds)]
+    return max(1.0, float(np.median(times_s)) / REFERENCE_S)
