@@ -233,11 +233,5 @@ int cv_align_interpolates(const cv_align *align) {
 }
 
 int cv_align_active(const cv_align *align) {
-    const cv_far_spectra *far = &align->spectra;
-    float power = 0.0f;
-    for (size_t k = 0; k < CV_BINS; k++) {
-        const float *xr = far->xr + k * far->lanes, *xi = far->xi + k * far->lanes;
-        for (size_t m = 0; m < far->lanes; m++) power += xr[m] * xr[m] + xi[m] * xi[m];
-    }
-    return power > 0.0f;
+    return align->spectra.silent < align->spectra.partitions;
 }

@@ -40,9 +40,8 @@ CV_SIMD void cv_fft_inverse_lanes(const cv_fft *fft, const float *re, const floa
     lanes_inverse(fft, (const cv_vec *)re, (const cv_vec *)im, stride / CV_LANES, (cv_vec *)time);
 }
 
-CV_SIMD void cv_fft_constrain_lanes(const cv_fft *fft, float *re, float *im, size_t stride) {
-    cv_vec time[CV_FFT_SIZE];
-    lanes_inverse(fft, (const cv_vec *)re, (const cv_vec *)im, stride / CV_LANES, time);
-    memset(time + CV_FRAME, 0, CV_FRAME * sizeof(cv_vec));
-    lanes_forward(fft, time, (cv_vec *)re, (cv_vec *)im, stride / CV_LANES);
+CV_SIMD void cv_fft_constrain_lanes(const cv_fft *fft, const float *re, const float *im, float *sum_re,
+                                    float *sum_im, size_t stride) {
+    lanes_constrain(fft, (const cv_vec *)re, (const cv_vec *)im, (cv_vec *)sum_re, (cv_vec *)sum_im,
+                    stride / CV_LANES);
 }

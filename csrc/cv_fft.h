@@ -27,8 +27,9 @@ void cv_fft_inverse(const cv_fft *fft, const float *re, const float *im, float *
 void cv_fft_forward_lanes(const cv_fft *fft, const float *time, float *re, float *im, size_t stride);
 void cv_fft_inverse_lanes(const cv_fft *fft, const float *re, const float *im, size_t stride, float *time);
 
-/* Project CV_LANES spectra onto impulse responses of 160 taps: the gradient constraint of
- * overlap-save filtering. In place. */
-void cv_fft_constrain_lanes(const cv_fft *fft, float *re, float *im, size_t stride);
+/* Project CV_LANES spectra onto impulse responses of 160 taps, the gradient constraint of overlap-save filtering,
+ * and add that to the spectra in sum_re, sum_im. */
+void cv_fft_constrain_lanes(const cv_fft *fft, const float *re, const float *im, float *sum_re, float *sum_im,
+                            size_t stride);
 
 #endif

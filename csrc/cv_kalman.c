@@ -19,6 +19,7 @@ void cv_far_spectra_carve(cv_far_spectra *far, cv_arena *arena, size_t channels,
 }
 
 void cv_far_spectra_reset(cv_far_spectra *far) {
+    far->silent = far->partitions;
     memset(far->xr, 0, CV_BINS * far->lanes * sizeof(float));
     memset(far->xi, 0, CV_BINS * far->lanes * sizeof(float));
 }
@@ -27,12 +28,16 @@ void cv_far_spectra_push(cv_far_spectra *far, const float *re, const float *im) 
     size_t count = CV_BINS * far->lanes - 1;
     memmove(far->xr + 1, far->xr, count * sizeof(float));
     memmove(far->xi + 1, far->xi, count * sizeof(float));
+    float power = 0.0f;
     for (size_t c = 0; c < far->channels; c++) {
         for (size_t k = 0; k < CV_BINS; k++) {
-            far->xr[k * far->lanes + c * far->partitions] = re[c * CV_BINS + k];
-            far->xi[k * far->lanes + c * far->partitions] = im[c * CV_BINS + k];
+            float r = re[c * CV_BINS + k], i = im[c * CV_BINS + k];
+            far->xr[k * far->lanes + c * far->partitions] = r;
+            far->xi[k * far->lanes + c * far->partitions] = i;
+            power += r * r + i * i;
         }
     }
+    far->silent = power > 0.0f ? 0 : far->silent + (far->silent < far->partitions);
 }
 
 void cv_kalman_carve(cv_kalman *kalman, cv_arena *arena, size_t lanes) {
@@ -124,13 +129,7 @@ CV_SIMD void cv_kalman_update(cv_kalman *kalman, const cv_far_spectra *far, cons
         update_bin(kalman, far, k, er[k], ei[k], kalman->near_psd[k]);
     }
     for (size_t m = 0; m < lanes; m += CV_LANES)
-        cv_fft_constrain_lanes(kalman->fft, kalman->gr + m, kalman->gi + m, lanes);
-    cv_vec *wr = (cv_vec *)kalman->wr, *wi = (cv_vec *)kalman->wi;
-    const cv_vec *gr = (const cv_vec *)kalman->gr, *gi = (const cv_vec *)kalman->gi;
-    for (size_t v = 0; v < CV_BINS * lanes / CV_LANES; v++) {
-        wr[v] += gr[v];
-        wi[v] += gi[v];
-    }
+        cv_fft_constrain_lanes(kalman->fft, kalman->gr + m, kalman->gi + m, kalman->wr + m, kalman->wi + m, lanes);
 }
 
 void cv_kalman_copy(cv_kalman *to, const cv_kalman *from) {

@@ -37,6 +37,7 @@ typedef struct {
 /* Far-end spectra, newest first in each channel's lanes. */
 typedef struct {
     size_t channels, partitions, lanes;
+    size_t silent; /* frames in a row that were silent, up to partitions: then all the spectra are */
     float *xr, *xi; /* [bin][lane] */
 } cv_far_spectra;
 
