@@ -14,7 +14,7 @@
 #define COST_SKIP ((int64_t)1)
 
 #define WALK_DEPTH 256
-#define REMEMBERED_LISTS 1024
+#define GATES 64 /* words of 64 bits: lists beyond are always looked at */
 
 struct cv_matcher {
     int32_t n_states, max_nodes, max_threads, max_finals;
@@ -26,7 +26,7 @@ struct cv_matcher {
     int32_t *stamp, *place; /* per state: era + node it was last seen at, and its place in `active` */
     int32_t *active;
     int32_t *edge_start; /* per node: its first edge */
-    int32_t barren[REMEMBERED_LISTS]; /* per list: era + node at which none of its values begins */
+    uint64_t open[GATES]; /* per list, a bit: may one of its values begin at this node? */
 };
 
 static void lay_out(cv_matcher *m, cv_arena *arena, int32_t n_states, int32_t max_nodes,
@@ -60,8 +60,14 @@ cv_matcher *cv_matcher_init(void *memory, int32_t n_states, int32_t max_nodes, i
     cv_matcher *m = cv_take(&arena, sizeof(cv_matcher));
     lay_out(m, &arena, n_states, max_nodes, max_threads, max_finals);
     memset(m->stamp, 0, 4 * (size_t)n_states);
-    memset(m->barren, 0, sizeof m->barren);
     return m;
+}
+
+/* Most of a parse's time goes by waiting for memory: what a thread needs next is asked for early. */
+static void ask_for(const cv_matcher *m, const cv_automaton *a, int32_t state) {
+    __builtin_prefetch(&m->stamp[state]);
+    __builtin_prefetch(&a->arc_start[state]);
+    __builtin_prefetch(&a->list_start[state]);
 }
 
 static int push(cv_matcher *m, int32_t node, int32_t state, int32_t parent, int32_t list_arc, int32_t value,
@@ -117,8 +123,7 @@ static int pass_list(const walk *w, int32_t t, int32_t arc) {
     const int32_t node = m->threads[t].node;
     const int32_t then = a->list_next[arc];
     const int32_t last = w->n_nodes - 1;
-    int32_t met = 0; /* whether any value begins here; many arcs lead into one list */
-    if (id < REMEMBERED_LISTS && m->barren[id] == m->era + node) return 1;
+    if (id < 64 * GATES && !(m->open[id >> 6] >> (id & 63) & 1)) return 1;
     if (list->kind == CV_LIST_WILDCARD) {
         if (!w->boundary[node]) return 1;
         m->extends = 1; /* a wildcard never has enough */
@@ -135,7 +140,6 @@ static int pass_list(const walk *w, int32_t t, int32_t arc) {
         for (int32_t e = m->edge_start[node]; e < m->edge_start[node + 1]; e++) {
             if (w->edges[e].kind != CV_EDGE_NUMBER) continue;
             if ((w->any_number && list->digits) || in_range(list, w->edges[e].number)) {
-                met = 1;
                 if (!push(m, w->edges[e].to, then, t, arc, CV_VALUE_EDGE - e, cost)) return 0;
             }
         }
@@ -162,7 +166,6 @@ static int pass_list(const walk *w, int32_t t, int32_t arc) {
         if (w->edges[e].kind != CV_EDGE_WORD) continue;
         int32_t at = cv_find_arc(list->arc_start, list->arc_word, stack[depth - 1].trie, w->edges[e].word);
         if (at < 0) continue;
-        met = 1;
         int32_t trie = list->arc_node[at];
         for (int32_t v = list->value_start[trie]; v < list->value_start[trie + 1]; v++) {
             int32_t value = list->value_at[v];
@@ -176,8 +179,27 @@ static int pass_list(const walk *w, int32_t t, int32_t arc) {
             depth++;
         }
     }
-    if (!met && id < REMEMBERED_LISTS) m->barren[id] = m->era + node;
     return 1;
+}
+
+/* Find out which lists may begin at a node. */
+static void open_gates(const walk *w, int32_t node) {
+    cv_matcher *m = w->m;
+    const cv_automaton *a = w->a;
+    if (!a->gates) {
+        memset(m->open, 0xff, sizeof m->open);
+        return;
+    }
+    const int32_t width = a->n_gates < GATES ? a->n_gates : GATES;
+    const uint64_t *number = a->gates + (size_t)a->n_words * (size_t)a->n_gates;
+    memcpy(m->open, number + a->n_gates, 8 * (size_t)width);
+    for (int32_t e = m->edge_start[node]; e < m->edge_start[node + 1]; e++) {
+        const cv_edge *edge = &w->edges[e];
+        if (edge->kind == CV_EDGE_SKIP) continue;
+        const uint64_t *row =
+            edge->kind == CV_EDGE_NUMBER ? number : a->gates + (size_t)edge->word * (size_t)a->n_gates;
+        for (int32_t i = 0; i < width; i++) m->open[i] |= row[i];
+    }
 }
 
 /* Let thread `t` go on from its node. */
@@ -207,8 +229,9 @@ static int advance(const walk *w, int32_t t) {
 }
 
 /* Gather the threads at a node into `active`, of each state the cheapest; the first of equals. */
-static int32_t gather(cv_matcher *m, int32_t node) {
+static int32_t gather(cv_matcher *m, const cv_automaton *a, int32_t node) {
     int32_t count = 0;
+    for (int32_t t = m->head[node]; t >= 0; t = m->threads[t].next) ask_for(m, a, m->threads[t].state);
     for (int32_t t = m->head[node]; t >= 0; t = m->threads[t].next) {
         int32_t state = m->threads[t].state;
         if (m->stamp[state] != m->era + node) {
@@ -218,6 +241,11 @@ static int32_t gather(cv_matcher *m, int32_t node) {
         } else if (m->threads[t].cost < m->threads[m->active[m->place[state]]].cost) {
             m->active[m->place[state]] = t;
         }
+    }
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t state = m->threads[m->active[i]].state;
+        __builtin_prefetch(&a->arc_word[(a->arc_start[state] + a->arc_start[state + 1]) / 2]);
+        __builtin_prefetch(&a->list_id[a->list_start[state]]);
     }
     return count;
 }
@@ -232,7 +260,6 @@ int32_t cv_matcher_process(cv_matcher *m, const cv_automaton *a, const cv_edge *
     for (int32_t i = 0; i < n_nodes; i++) m->head[i] = m->tail[i] = -1;
     if (m->era > INT32_MAX - 2 * m->max_nodes) {
         memset(m->stamp, 0, 4 * (size_t)m->n_states);
-        memset(m->barren, 0, sizeof m->barren);
         m->era = 0;
     }
     m->era += m->max_nodes;
@@ -242,12 +269,13 @@ int32_t cv_matcher_process(cv_matcher *m, const cv_automaton *a, const cv_edge *
     }
     if (!push(m, 0, 0, -1, -1, 0, 0)) return -1;
     for (int32_t node = 0; node < last; node++) {
-        int32_t count = gather(m, node);
+        int32_t count = gather(m, a, node);
+        open_gates(&w, node);
         for (int32_t i = 0; i < count; i++) {
             if (!advance(&w, m->active[i])) return -1;
         }
     }
-    m->alive = gather(m, last);
+    m->alive = gather(m, a, last);
     for (int32_t i = 0; i < m->alive; i++) {
         int32_t t = m->active[i], state = m->threads[t].state;
         if (a->arc_start[state] < a->arc_start[state + 1] || a->list_start[state] < a->list_start[state + 1])

@@ -32,6 +32,10 @@ typedef struct {
     const uint8_t *after_wildcard;
     const uint8_t *const *masks;
     const cv_list *lists;
+    /* Per word, and after the words for "a number" and "anything", `n_gates` words of 64 bits: the lists
+     * that may begin there. One look at a row spares the tries of all other lists. NULL: look at all. */
+    const uint64_t *gates;
+    int32_t n_words, n_gates;
 } cv_automaton;
 
 /* What stands between two nodes of the lattice. Edges are sorted by `from`; from < to. */

@@ -34,8 +34,6 @@ class Lattice:
         ends: per node, character offset at which the text before it ends.
         boundary: per node, 1 at the ends of tokens.
         unknown: tokens none of whose readings is in the vocabulary.
-        words: the words, where there is nothing but words of the vocabulary, each read in one way, and no
-            edges then; else None.
     """
 
     edges: list[Edge]
@@ -43,37 +41,22 @@ class Lattice:
     ends: list[int]
     boundary: list[int]
     unknown: int = 0
-    words: list[int] | None = None
 
 
 class LatticeBuilder:
-    """Builds lattices over one automaton's vocabulary.
-
-    Attributes:
-        skips: per word, the phrases that begin with it and may be left out, the shortest first.
-    """
+    """Builds lattices over one automaton's vocabulary."""
 
     def __init__(self, automaton: Automaton) -> None:
         self._automaton = automaton
-        self.skips: dict[int, list[tuple[int, ...]]] = {}
-        for phrase in sorted(automaton.skip_phrases, key=len):
-            self.skips.setdefault(phrase[0], []).append(phrase)
-        self._plain = {
-            word: number for word, number in automaton.vocabulary.items() if not word[:1].isdigit()
-        }
+        self._skips: dict[int, list[tuple[int, ...]]] = {}
+        for phrase in automaton.skip_phrases:
+            self._skips.setdefault(phrase[0], []).append(phrase)
 
     def build(self, text: str) -> Lattice | None:
         """The lattice of a text; None when it has more than 120 words."""
         tokens = tokenize(text)
         if len(tokens) > MAX_TOKENS:
             return None
-        words = [self._plain.get(token[0], -1) for token in tokens]
-        if words and -1 not in words:
-            starts = [token[1] for token in tokens]
-            starts.append(len(text))
-            ends = [0]
-            ends += [token[2] for token in tokens]
-            return Lattice([], starts, ends, [], 0, words)
         vocabulary = self._automaton.vocabulary
         edges: list[Edge] = []
         starts = [tokens[0].start if tokens else 0]
@@ -108,7 +91,7 @@ class LatticeBuilder:
             ends.append(token.end)
             boundary.append(1)
             nodes_of_tokens.append(len(starts) - 1)
-        if self.skips:
+        if self._skips:
             edges.extend(self._skip_edges(tokens, nodes_of_tokens))
         edges.sort()
         return Lattice(edges, starts, ends, boundary, unknown)
@@ -118,7 +101,7 @@ class LatticeBuilder:
         return [
             (nodes[index], nodes[index + len(phrase)], SKIP, 0, 0.0)
             for index, word in enumerate(ids)
-            for phrase in self.skips.get(word, ())
+            for phrase in self._skips.get(word, ())
             if tuple(ids[index : index + len(phrase)]) == phrase
         ]
 

@@ -73,7 +73,10 @@ static void fuzz_matcher(void) {
     for (int32_t i = 0; i < 3; i++)
         programs[i] = (cv_list){i, t_start, t_word, t_node, v_start, v_at, 0, 9, 1, 1, hundredths, 1};
     cv_automaton a = {STATES,  arc_start,   arc_word,       arc_next, weight, list_start, list_id, slot,
-                      list_next, mask,      final_start,    final_template, after_wildcard, masks, programs};
+                      list_next, mask,      final_start,    final_template, after_wildcard, masks, programs,
+                      NULL, 0, 0};
+    /* What may begin which list: the trie's first words lists 0 and 1, a number list 1, anything list 2. */
+    const uint64_t gates[WORDS + 2] = {3, 0, 3, 0, 0, 0, 2, 4};
     cv_edge edges[NODES * 4];
     int32_t n_edges = 0, chars[NODES];
     uint8_t boundary[NODES];
@@ -89,9 +92,21 @@ static void fuzz_matcher(void) {
     const int32_t max_threads = 1 + below(4000), max_finals = 1 + below(8);
     void *memory = malloc(cv_matcher_size(STATES, NODES, max_threads, max_finals));
     cv_matcher *m = cv_matcher_init(memory, STATES, NODES, max_threads, max_finals);
+    const int32_t any_number = below(2);
+    int32_t before = 0;
+    int64_t cost_before = 0;
     for (int32_t repeat = 0; repeat < 3; repeat++) {
-        const int32_t count = cv_matcher_process(m, &a, edges, n_edges, chars, boundary, n_nodes, below(2));
+        const int32_t count =
+            cv_matcher_process(m, &a, edges, n_edges, chars, boundary, n_nodes, any_number);
         CHECK(count >= -1 && count <= max_finals);
+        /* The gates spare work, and change nothing. */
+        CHECK(!repeat || count == before);
+        CHECK(!repeat || count < 1 || cv_matcher_finals(m)[count - 1].cost == cost_before);
+        before = count;
+        if (count > 0) cost_before = cv_matcher_finals(m)[count - 1].cost;
+        a.gates = gates;
+        a.n_words = WORDS;
+        a.n_gates = 1;
         for (int32_t f = 0; f < count; f++) {
             const cv_thread *threads = cv_matcher_threads(m);
             int32_t t = cv_matcher_finals(m)[f].thread, node = n_nodes - 1;

@@ -16,6 +16,13 @@ intents:
   W: {data: [{sentences: ["{any} a {any} b {any}", "[a] [a] [a] [b] [b] {w} {w} [{n}]", "(a;b;c;d) {any}"]}]}
   N: {data: [{sentences: ["{n} {n} {n}", "{any}"]}]}
 """
+PLAIN = compile_grammar(
+    parse_grammar("""
+lists: {any: {wildcard: true}, w: {values: [a b, über, "l'a", don't, d]}}
+skip_words: [a, d b]
+intents: {P: {data: [{sentences: ["b {w} [{w}] [b]", "{w}", "b b", "{any} über [d] {w}"]}]}}
+""")
+)
 AUTOMATON = compile_grammar(parse_grammar(WILD))
 UNDERSTANDER = Understander(AUTOMATON)
 
@@ -41,9 +48,31 @@ def test_words_of_the_grammar_in_any_order(words):
     UNDERSTANDER.prefix(text)
 
 
+@given(st.lists(st.sampled_from("a b c d B über l'a don't x".split()), max_size=12))  # noqa: SIM905
+@settings(max_examples=150, deadline=None)
+def test_plain_text_is_read_without_a_lattice_and_means_the_same(words):
+    text = "  ".join(words)
+    parser = ExactParser(PLAIN)
+    by_lattice = parser._builder.build(text)
+    quick = parser._matcher.match_text(text)
+    if not words or any(word in ("c", "x") for word in words):
+        assert quick is None  # nothing, and words that are not known, are for the lattice
+    else:
+        assert quick == parser._match(by_lattice)
+
+
+def test_text_beyond_plain_letters_goes_through_the_lattice():
+    parser = ExactParser(PLAIN)
+    assert parser._matcher.match_text("b b") is not None
+    for text in ("b 5", "b, b", "b-b", "b ß", "b δ", "", "b" * 70):
+        assert parser._matcher.match_text(text) is None
+    assert parser.parse("B, b.")
+    assert parser.parse("b b")
+
+
 def test_too_much_is_refused():
     matcher = Matcher(AUTOMATON)
-    assert matcher.match([], [0] * 600, [1] * 600) is None
+    assert matcher.match([], [0] * 600, [0] * 600, [1] * 600) is None
     assert ExactParser(AUTOMATON).parse("a " * 5000) == []
     assert UNDERSTANDER.parse("a " * 5000)[0].rejected
 
