@@ -3,7 +3,8 @@
 Two sets, both only measured. The older was written when the grammar already had its templates, and its other
 half stands in the grammar's tests, where templates grew from it. The newer was written from the names of
 intents, slots and values alone; in its other half, ``wordings_dev.yaml``, what is missing may be looked for.
-All have the same author, so a stranger's wordings will do somewhat worse.
+The newest is one half of a thousand written before anything was measured on them; the other half is learned
+from, and templates grew from it. All are of one house, so a stranger's wordings will do somewhat worse.
 
 python bench/grammars_wordings.py      writes bench/results/grammars_wordings.md
 """
@@ -28,6 +29,7 @@ SETS = (
     ("newer", "wordings_unseen.yaml"),
     ("to learn from", "wordings_dev.yaml"),
     ("written beside the classifier's own", "wordings_fresh.yaml"),
+    ("newest", "wordings_wide.yaml"),
 )
 
 KINDS = ("done", "asked", "wrong", "wrongly asked", "rejected")

@@ -3,7 +3,8 @@
 Run ``python -m training.gist``; it writes ``carvoice/data/gist-en.npz``. (``python -m training.gist TABLE 1``
 learns from one half of the sentences only; ``bench/nlu_calibration.py`` needs that.) Its examples are the
 test sentences of the shipped grammar with their meanings, and free wordings of them (``wordings_en.tsv``:
-intent, slots with few values, template); what means nothing is the talk of
+intent, slots with few values, template), whose words also count as what they mean
+(``concepts_en.txt``); what means nothing is the talk of
 ``bench/grammars/talk_dev.yaml``, ``talk_en.txt`` and ``question_sentences.tsv``, broad English
 (``training/text.py``), words
 at random and commands spoiled. The sentences that the grammar's tests reject are for measuring and not among
@@ -26,7 +27,7 @@ import numpy as np
 import torch
 
 from carvoice.grammar.numbers import spoken
-from carvoice.nlu.gist import NOTHING, Meaning, known_rows, text_features
+from carvoice.nlu.gist import NOTHING, Concepts, Meaning, known_rows, text_features
 from carvoice.nlu.trial import TestCase, load_tests
 from training.question_gate import expand
 from training.text import TextMaker
@@ -37,11 +38,16 @@ TALK = ROOT / "bench" / "grammars" / "talk_dev.yaml"
 QUESTIONS = Path(__file__).with_name("question_sentences.tsv")
 TALK_BESIDE = Path(__file__).with_name("talk_en.txt")
 WORDINGS = Path(__file__).with_name("wordings_en.tsv")
-MEASURED = ("wordings_held.yaml", "wordings_unseen.yaml", "wordings_fresh.yaml")
+CONCEPTS = Path(__file__).with_name("concepts_en.txt")
+SILENT = "_"  # the concept of words that say nothing
+MEASURED = ("wordings_held.yaml", "wordings_unseen.yaml", "wordings_fresh.yaml", "wordings_wide.yaml")
 DIMENSIONS = 64
 EPOCHS = 14
 BATCH = 256
 DROPPED = 0.15  # words left out of an example
+ABSTRACT = 0.3  # examples whose words count little beside their concepts, ...
+HIDDEN = 0.7  # ... this share of the words and pairs left out
+LEAST = 3  # examples of each line of wordings
 FEW = 16  # values of a slot that counts as having few
 FRAMES = (
     "he {}", "she {}", "they {}", "did you {}", "i told him to {}", "my mom always says {}", "{} yesterday",
@@ -102,8 +108,21 @@ def wordings(rng: random.Random) -> list[tuple[list[str], Meaning]]:
             intent,
             tuple(sorted((n, v) for n, _, v in (p.partition("=") for p in slots.split(",") if p))),
         )
-        found += [(text.split(), meaning) for text in sorted(expand(template, rng)) if text not in measured()]
+        texts = sorted(expand(template, rng) - measured())
+        found += [(text.split(), meaning) for text in texts * (1 if len(texts) >= LEAST else LEAST)]
     return found
+
+
+@cache
+def concepts() -> Concepts:
+    """What words and phrases stand for, from ``concepts_en.txt``."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in CONCEPTS.read_text(encoding="utf-8").splitlines():
+        name, _, members = line.partition(":")
+        if not line.startswith("#"):
+            for member in dict.fromkeys(members.split()):
+                found[member.replace("_", " ")].append(name)
+    return {member: tuple(name for name in names if name != SILENT) for member, names in found.items()}
 
 
 def examples(take: Callable[[str], bool], rng: random.Random) -> Examples:
@@ -155,7 +174,9 @@ def fit(found: Examples, rng: random.Random) -> tuple[list[str], torch.nn.Embedd
     """The features and the two layers."""
     torch.manual_seed(rng.randrange(2**31))
     numbers = number_words()
-    counts = Counter(feature for words, _ in found.rows for feature in text_features(words, numbers))
+    counts = Counter(
+        feature for words, _ in found.rows for feature in text_features(words, numbers, concepts())
+    )
     features = sorted(feature for feature, count in counts.items() if count >= 2)
     row_of = {feature: row for row, feature in enumerate(features)}
     embed = torch.nn.EmbeddingBag(len(features) + 1, DIMENSIONS, mode="sum")
@@ -169,7 +190,10 @@ def fit(found: Examples, rng: random.Random) -> tuple[list[str], torch.nn.Embedd
     def indices(words: list[str]) -> list[int]:
         kept = [word for word in words if rng.random() > DROPPED] or words
         kept = [word if rng.random() > 0.02 else "?unknown?" for word in kept]
-        return known_rows(text_features(kept, numbers), row_of)
+        said = text_features(kept, numbers, concepts())
+        if rng.random() < ABSTRACT:
+            said = [feature for feature in said if feature[0] == "@" or rng.random() > HIDDEN]
+        return known_rows(said, row_of)
 
     for epoch in range(EPOCHS):
         rng.shuffle(rows)
@@ -210,6 +234,7 @@ def save(
         "meanings": found.meanings,
         "whole": found.whole,
         "closed": sorted(found.closed),
+        "concepts": concepts(),
     }
     np.savez_compressed(
         path,

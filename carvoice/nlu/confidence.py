@@ -52,8 +52,8 @@ BIAS = 1.818
 WEIGHTS = (-2.766, -0.814, 0.472, -3.75, -0.086, -1.103, -1.3, -0.294, -0.142)
 
 GIST_NAMES = (*NAMES, "gist", "another by gist")
-GIST_BIAS = 1.343
-GIST_WEIGHTS = (-1.52, -0.629, 0.334, -1.749, -0.502, -0.56, 0.0, -0.205, -0.81, 1.66, -1.657)
+GIST_BIAS = 0.998
+GIST_WEIGHTS = (-0.824, -0.787, 0.343, -0.769, -0.297, -1.021, 0.0, -0.162, -0.74, 1.209, -1.509)
 MOST_INCOMPLETE = 0.84  # below the confidence from which a command is done unasked
 UNLIKE = 1.2  # cost per phone of a word heard as another
 

@@ -1,18 +1,19 @@
 """What a sentence is about, by its words alone, in whatever order and with whatever between them.
 
-A linear classifier over embedded words and pairs of neighbours (Joulin et al., "Bag of tricks for efficient
-text classification", EACL 2017). It knows the meanings of the shipped grammar's test sentences, and what is
-none of them; ``training/gist.py`` fits it. It says how well the words go with a reading that was found by
-sound, and it knows wordings that no template has.
+A linear classifier over embedded words, pairs of neighbours (Joulin et al., "Bag of tricks for efficient
+text classification", EACL 2017) and pairs of concepts: "nippy" and "freezing" are both cold, and what is
+said with one word is understood with the other. It knows the meanings of the shipped grammar's test
+sentences, and what is none of them; ``training/gist.py`` fits it. It says how well the words go with a
+reading that was found by sound, and it knows wordings that no template has.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,17 +29,53 @@ Meaning: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 NOTHING: Meaning = ("", ())
 LONGEST = 40  # words
 BEGINNING = 4  # letters in which "heated" is "heater"
+PHRASE = 4  # words of the longest name of a concept
+TOGETHER = 10  # words with a concept that are looked at in pairs
+
+Concepts: TypeAlias = Mapping[str, tuple[str, ...]]
+"""What words and phrases stand for; nothing is a word that says nothing."""
 
 
-def text_features(words: Sequence[str], number_words: frozenset[str]) -> list[str]:
-    """Words, how they begin, and pairs of neighbours; a number is "#", however it is said."""
+def text_features(
+    words: Sequence[str], number_words: frozenset[str], concepts: Concepts | None = None
+) -> list[str]:
+    """Words, how they begin, pairs of neighbours, concepts and their pairs; any number is "#"."""
     kept: list[str] = []
     for word in words[:LONGEST]:
         said = "#" if word in number_words or word.isdigit() else word
         if said != "#" or kept[-1:] != ["#"]:
             kept.append(said)
     beginnings = [f"^{word[:BEGINNING]}" for word in kept if len(word) > BEGINNING]
-    return kept + beginnings + [f"{left} {right}" for left, right in pairwise(["<", *kept, ">"])]
+    pairs = [f"{left} {right}" for left, right in pairwise(["<", *kept, ">"])]
+    return kept + beginnings + pairs + (_concept_features(kept, concepts) if concepts else [])
+
+
+def _concept_features(words: Sequence[str], concepts: Concepts) -> list[str]:
+    """Concepts as "@cold", pairs of them in any order as "@cold seat", each once."""
+    groups: list[tuple[str, ...]] = []
+    place = 0
+    while place < len(words):
+        for length in range(min(PHRASE, len(words) - place), 0, -1):
+            meant = concepts.get(" ".join(words[place : place + length]))
+            if meant is not None:
+                break
+        else:
+            place += 1
+            continue
+        if length > 1:  # "fog light" is a light, too
+            parts = (concepts.get(word, ()) for word in words[place : place + length])
+            meant = tuple(dict.fromkeys((*meant, *(concept for part in parts for concept in part))))
+        if meant:
+            groups.append(meant)
+        place += length
+    single = sorted({concept for group in groups for concept in group})
+    pairs = {
+        f"@{one} {other}" if one <= other else f"@{other} {one}"
+        for left, right in combinations(groups[:TOGETHER], 2)
+        for one in left
+        for other in right
+    }
+    return [f"@{concept}" for concept in single] + sorted(pairs)
 
 
 def known_rows(features: Sequence[str], rows: Mapping[str, int]) -> list[int]:
@@ -47,7 +84,7 @@ def known_rows(features: Sequence[str], rows: Mapping[str, int]) -> list[int]:
     found = [
         rows.get(feature, unknown)
         for feature in features
-        if feature in rows or (" " not in feature and feature[0] != "^")
+        if feature in rows or (" " not in feature and feature[0] not in "^@")
     ]
     return found or [unknown]
 
@@ -67,6 +104,7 @@ class Gist:
         bias: float32 (meanings,).
         places: the index of each meaning.
         intents: the intent of each meaning.
+        concepts: what words and phrases stand for.
     """
 
     features: Mapping[str, int]
@@ -78,6 +116,7 @@ class Gist:
     bias: NDArray[np.float32]
     places: Mapping[Meaning, int]
     intents: NDArray[np.str_]
+    concepts: Concepts = field(default_factory=dict)
 
     def opinion(self, words: Sequence[str], number_words: frozenset[str]) -> Opinion:
         """What words say."""
@@ -91,7 +130,7 @@ class Gist:
 
     def probabilities(self, words: Sequence[str], number_words: frozenset[str]) -> NDArray[np.float64]:
         """The probability of each meaning, float64 (meanings,)."""
-        rows = known_rows(text_features(words, number_words), self.features)
+        rows = known_rows(text_features(words, number_words, self.concepts), self.features)
         mixed = self.embeddings[rows].sum(axis=0) / np.sqrt(len(rows))
         scores = (mixed @ self.weights + self.bias).astype(np.float64)
         scores = np.exp(scores - scores.max())
@@ -163,4 +202,5 @@ def load_gist(path: Path) -> Gist:
         bias,
         {meaning: place for place, meaning in enumerate(meanings)},
         np.array([intent for intent, _ in meanings]),
+        {name: tuple(meant) for name, meant in about["concepts"].items()},
     )

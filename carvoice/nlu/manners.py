@@ -34,6 +34,7 @@ class Manners:
         ongoing: endings of words that take an object, and therefore do not end a clause either.
         pleas: requests to do something about what was said ("clear it").
         pronouns: words for a thing that was named before.
+        refusals: corrections that may also refuse what follows them ("no music").
     """
 
     fillers: frozenset[str] = frozenset()
@@ -53,6 +54,7 @@ class Manners:
     ongoing: tuple[str, ...] = ()
     pleas: frozenset[str] = frozenset()
     pronouns: frozenset[str] = frozenset()
+    refusals: frozenset[str] = frozenset()
 
 
 def _words(text: str) -> frozenset[str]:
@@ -110,6 +112,7 @@ ENGLISH = Manners(
         "free it", "sort it out", "help", "change that",
     )),
     pronouns=_words("it them that this those these"),
+    refusals=_words("no"),
 )  # fmt: skip
 
 GERMAN = Manners(

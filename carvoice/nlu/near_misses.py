@@ -153,7 +153,7 @@ class NearMisses:
             return None
         intent, values, sure = guess
         slots = {name: Slot(value) for name, value in values.items()}
-        return Interpretation(intent, slots, MOST_INCOMPLETE * sure, "", text)
+        return Interpretation(intent, slots, min(MOST_INCOMPLETE, sure), "", text)
 
     def _compound(self, text: str, known: Mapping[str, Any], surer_than: float) -> list[Interpretation]:
         best: list[Interpretation] = []

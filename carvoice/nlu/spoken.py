@@ -54,9 +54,11 @@ def corrected(text: str, manners: Manners) -> Iterator[str]:
         if not length or index + length >= len(words):
             continue
         after = words[index + length :]
-        yield " ".join(after)
         for keep in range(index - 1, 0, -1):
             yield " ".join([*words[:keep], *after])
+        if words[index] in manners.refusals:
+            yield " ".join(words[index:])  # "in order please, no shuffle" is no order to shuffle
+        yield " ".join(after)
 
 
 def _longest(words: list[str], at: int, phrases: tuple[str, ...]) -> int:

@@ -222,7 +222,7 @@ class Understander:
             found = self._command(better, known, sure * 0.97)
             if found is not None:
                 return [unplaced(found, text)]
-        several = self._compound(text, known, sure, MAX_COMMANDS)
+        several = _once(self._compound(text, known, sure, MAX_COMMANDS))
         if several:  # each of them must have been said
             doubt = sure ** (len(several) - 1)
             return [replace(item, confidence=item.confidence * doubt) for item in several]
@@ -305,3 +305,12 @@ class Understander:
             if found is not None:
                 return [moved(found, start - (len(carried) - len(right)))]
         return []
+
+
+def _once(commands: list[Interpretation]) -> list[Interpretation]:
+    """Commands without those that say again what the one before said ("plugged in and charging")."""
+    return [
+        item
+        for place, item in enumerate(commands)
+        if not place or (item.intent, item.values) != (commands[place - 1].intent, commands[place - 1].values)
+    ]

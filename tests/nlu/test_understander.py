@@ -16,7 +16,8 @@ lists:
 intents:
   Open: {data: [{sentences: ["open [the] {what}"]}]}
   Close: {data: [{sentences: ["(close|shut) [the] {what}"]}]}
-  Radio: {data: [{sentences: ["turn (on|up) the radio"], slots: {state: "on"}}]}
+  Radio: {data: [{sentences: ["turn (on|up) the radio", "radio"], slots: {state: "on"}}]}
+  RadioOff: {data: [{sentences: ["no radio"]}]}
   Temperature: {data: [{sentences: ["set [the] temperature to {degrees} [degrees]"]}]}
 """
 SOUNDS = {
@@ -55,6 +56,8 @@ def meaning(found):
         ("set the temperature to 21.5", [("Temperature", {"degrees": 21.5})]),
         ("set the temperature to twenty one no twenty two", [("Temperature", {"degrees": 22})]),
         ("open the window and turn on the radio", [("Open", {"what": "window"}), ("Radio", {"state": "on"})]),
+        ("set the radio no radio", [("RadioOff", {})]),
+        ("open the window and open the window", [("Open", {"what": "window"})]),
         ("open the window and the sunroof", [("Open", {"what": "window"}), ("Open", {"what": "roof"})]),
         ("open the window then shut the trunk and set the temperature to 20",
          [("Open", {"what": "window"}), ("Close", {"what": "trunk"}), ("Temperature", {"degrees": 20})]),
