@@ -11,7 +11,7 @@ import numpy as np
 from carvoice.asr.grammar_recognizer import GrammarStream
 from carvoice.assistant import rooms
 from carvoice.assistant.ears import Ears
-from carvoice.assistant.listener import Listener
+from carvoice.assistant.listener import Listener, PrefixParser
 from carvoice.config import Config
 from carvoice.dialogue.events import Heard, Input
 from carvoice.records import SAMPLE_RATE_HZ, AudioBlock, FloatArray, Hypothesis, PrefixState, Value
@@ -31,6 +31,29 @@ class FinalsStream(GrammarStream):
 
     def _so_far(self) -> Hypothesis:
         return Hypothesis("")
+
+
+def listen(
+    config: Config,
+    stream: GrammarStream,
+    parser: PrefixParser,
+    near: FloatArray,
+    far: FloatArray | None = None,
+) -> list[Input]:
+    """What the dialogue is told of a whole recording, heard as the car hears it, in blocks of 20 ms."""
+    events: list[Input] = []
+    listener = Listener(
+        rooms.build_front_end(config.audio),
+        stream,
+        rooms.build_endpointer(config.asr),
+        parser,
+        events.append,
+    )
+    quiet = np.zeros_like(near)
+    for start in range(0, len(near) - BLOCK_SAMPLES + 1, BLOCK_SAMPLES):
+        cut = slice(start, start + BLOCK_SAMPLES)
+        listener.hear(AudioBlock(near[cut], start / SAMPLE_RATE_HZ, (quiet if far is None else far)[cut]))
+    return events
 
 
 @dataclass(frozen=True)
@@ -96,19 +119,8 @@ class CarEars:
     def hear(self, near: FloatArray, far: FloatArray | None = None, cancel_echo: bool = True) -> list[Taken]:
         """Listen to a whole recording as the car does, in blocks of 20 ms."""
         audio = self.config.audio.model_copy(update={"echo_cancellation": cancel_echo})
-        events: list[Input] = []
-        listener = Listener(
-            rooms.build_front_end(audio),
-            FinalsStream(self.recognizer),
-            rooms.build_endpointer(self.config.asr),
-            self._prefix_parser,
-            events.append,
-        )
-        quiet = np.zeros_like(near)
-        for start in range(0, len(near) - BLOCK_SAMPLES + 1, BLOCK_SAMPLES):
-            cut = slice(start, start + BLOCK_SAMPLES)
-            block = AudioBlock(near[cut], start / SAMPLE_RATE_HZ, (quiet if far is None else far)[cut])
-            listener.hear(block)
+        config = self.config.model_copy(update={"audio": audio})
+        events = listen(config, FinalsStream(self.recognizer), self._prefix_parser, near, far)
         taken = []
         for event in events:
             if isinstance(event, Heard) and event.hypothesis.is_final:

@@ -58,6 +58,11 @@ def greedy_labels(log_probs: FloatMatrix) -> tuple[int, ...]:
     return tuple(int(label) for label in best[changed & (best != 0)])
 
 
+def undecided(log_probs: FloatMatrix) -> float:
+    """Mean entropy, nats, of rows that sum to one as probabilities, shape (frames, tokens)."""
+    return float(-(np.exp(log_probs) * log_probs).sum(axis=1).mean()) if len(log_probs) else 0.0
+
+
 def held_scores(
     log_probs: FloatMatrix, labels: Sequence[int], frames: Sequence[int], reach: int = 1
 ) -> NDArray[np.float32]:

@@ -38,9 +38,14 @@ class Fit:
             not have, are left out.
         poorest: how far the worst of the words that free words do not have in their place is behind the best
             labels of its frames, nats per phone: "light" where "quiet" was said, more than a slurred "the".
+        blurred: how undecided the networks are about the phones of its frames, whatever these are: entropy in
+            nats, times the root of the number of phones (40 at most). A talker unlike those of the training
+            is heard clearly, if wrongly; the voices of a babble are not.
+        surplus: how many more phones are heard in its frames, free to follow each other, than it has, as a
+            share of them: those of several talkers, or of other words.
 
-    The last two count in full where free words fit as well as the order, and not at all where the order fits
-    clearly better: of a talker unlike those of the training, free words get most wrong.
+    ``unheard`` and ``poorest`` count in full where free words fit as well as the order, and not at all where
+    the order fits clearly better: of a talker unlike those of the training, free words get most wrong.
     """
 
     outside: float
@@ -52,6 +57,8 @@ class Fit:
     words: float
     unheard: float
     poorest: float
+    blurred: float
+    surplus: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from carvoice.asr.acoustic import AcousticModel
-from carvoice.asr.alignment import Alignment, align, greedy_labels, held_scores, normalized, spell_path
+from carvoice.asr.alignment import (
+    Alignment,
+    align,
+    greedy_labels,
+    held_scores,
+    normalized,
+    spell_path,
+    undecided,
+)
 from carvoice.asr.confidence import Calibration, Fit
 from carvoice.asr.decoder import GrammarDecoder
 from carvoice.asr.features import FloatMatrix
@@ -265,7 +273,9 @@ class GrammarStream(UtteranceStream):
         phones = len(best.tokens)
         inside = sum(end - begin for label, (begin, end) in placed if label <= graph.grammar_words)
         in_words = sum(end - begin for label, (begin, end) in placed if label < graph.filler)
-        per_root = math.sqrt(min(phones, _MOST_PHONES)) / phones
+        root = math.sqrt(min(phones, _MOST_PHONES))
+        per_root = root / phones
+        order_rows = normalized(ending.rows[int(laid.first[0]) : int(laid.last[-1]) + 1])
         costs = [path.cost for path in ending.paths]
         odds = log_odds(costs, [self._decoder.meaning(text) for text in ending.texts])
         words = [
@@ -288,6 +298,8 @@ class GrammarStream(UtteranceStream):
             unheard=as_good * len(missed & known) / max(1, len(known)),
             poorest=as_good
             * max((-float(laid.ratios[slice(*words[place][1])].mean()) for place in missed), default=0.0),
+            blurred=root * undecided(order_rows),
+            surplus=max(0.0, len(greedy_labels(order_rows)) / phones - 1.0),
         )
 
     def _probability(self, calibration: Calibration | None) -> float | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carvoice.asr.alignment import align, greedy_labels, normalized, spell_path
+from carvoice.asr.alignment import align, greedy_labels, normalized, spell_path, undecided
 
 
 def collapse(path):
@@ -52,6 +52,15 @@ def test_no_labels():
     assert align(rows, ()).total == pytest.approx((rows[:, 0] - rows.max(axis=1)).sum(), abs=1e-4)
     assert align(rows[:0], ()).total == 0.0
     assert align(rows[:0], (1,)) is None
+
+
+def test_undecided_between_equals_and_not_at_all():
+    even, sure = np.zeros((3, 4), np.float32), np.full((3, 4), -1e9, np.float32)
+    sure[:, 2] = 0.0
+    assert undecided(normalized(even)) == pytest.approx(np.log(4))
+    assert undecided(normalized(sure)) == 0.0
+    assert undecided(normalized(np.concatenate([even, sure]))) == pytest.approx(np.log(4) / 2)
+    assert undecided(even[:0]) == 0.0
 
 
 def test_greedy_labels_collapse():

@@ -252,6 +252,19 @@ def test_talk_fits_worse_than_its_own_words(recognizer, say):
     assert other.words > order.words
 
 
+def test_two_voices_at_once_blur_the_phones(recognizer, say):
+    def fit(sound):
+        stream = recognizer.create_stream()
+        stream.accept(sound)
+        stream.finish()
+        return stream.fit
+
+    order, other = say("turn on the radio"), say("i love my little house")
+    n = min(len(order), len(other))
+    assert fit(order).blurred < 0.5
+    assert fit(order[:n] + other[:n]).blurred > fit(order).blurred + 0.5
+
+
 def test_decoding_settings_of_the_model(tmp_path, lexicon, cache, say):
     from carvoice.asr.models import load_model
 
