@@ -41,6 +41,7 @@ FREE_ORDER = re.compile(
     "(navigate to|take me to|drive to|how do i get to|find a route to|call|phone|text|ring|send a message to|"
     "play (songs by|the album|the song|some)) "
 )
+IN_BABBLE = 40  # sentences, said over each other
 LEFT_OUT = ("coffee-dev", "digits-dev")
 
 
@@ -116,6 +117,10 @@ class Scenes:
         data = shard.data[entry.start : entry.start + entry.length]
         return entry.text, np.asarray(data, np.float32) / 32768
 
+    def babbling(self, number: int) -> list[tuple[str, FloatArray]]:
+        """What the voices of a babble may say."""
+        return [self._utterance("synthesized speech", number * IN_BABBLE + i) for i in range(IN_BABBLE)]
+
     def make(self, kind: str, number: int, ears: CarEars) -> tuple[FloatArray, list[Line]]:
         """The sound, and what is said in it."""
         rng = np.random.default_rng([self._seed, number, *kind.encode()])
@@ -128,7 +133,7 @@ class Scenes:
                 sound[start : start + len(piece)] += piece * rng.uniform(0.2, 1.5)
             return np.asarray(0.03 * sound, np.float32), []
         if kind == "music and babble":
-            talkers = [self._utterance("synthesized speech", number * 40 + i)[1] for i in range(40)]
+            talkers = [sound for _, sound in self.babbling(number)]
             sounds = noise.music(length, rng), noise.babble(length, talkers, rng)
             sound = sounds[number % 2] + 0.2 * noise.cabin(length, 60.0, rng)
             return np.asarray(0.05 * sound, np.float32), []
@@ -176,6 +181,8 @@ def job(item: tuple[str, int]) -> dict[str, Any]:
     began = time.process_time()
     taken = _ears.hear(sound)
     cpu_s = time.process_time() - began
+    babbling = _scenes.babbling(number) if kind == "music and babble" and number % 2 else []
+    babbled = [meaning for text, _ in babbling for meaning in _ears.meaning(text)]
     rows = []
     for command in taken:
         around = [line for line in said if line.start_s < command.end_s and line.end_s > command.start_s]
@@ -184,6 +191,7 @@ def job(item: tuple[str, int]) -> dict[str, Any]:
                 **asdict(command),
                 "said": [line.text for line in around],
                 "is_like_order": any(is_like_order(line.text, _ears) for line in around),
+                "is_babbled": command.meaning in babbled,
             }
         )
     return {
@@ -208,7 +216,8 @@ def table(rows: list[dict[str, Any]], least: float, sure: float) -> str:
         "the assistant as it ships, always listening without a wake phrase. *Acted upon* are commands of "
         f"confidence {sure:g} and more; from {least:g} a command counts only when the driver had called the "
         "assistant, and is asked back. A stray yes, no or correction counts for nothing, since nothing "
-        "was asked. Lines that are commands word for word are left out. Orders that the grammar does not "
+        "was asked. Lines that are commands word for word are left out; voices of a babble say some, and "
+        "what was understood of these is counted apart, below the table. Orders that the grammar does not "
         "hold, worded otherwise, about what this car has not or to places and people it does not know, are "
         "spoken to the assistant and have a row of their own (told by their first words and their share of "
         "the grammar's words: see `is_like_order`). Synthesized speech is broad English and car talk by "
@@ -239,6 +248,8 @@ def table(rows: list[dict[str, Any]], least: float, sure: float) -> str:
     lines.append(
         f"| orders that the grammar does not hold | | {count} | {acted} | | {len(taken) - acted} | |"
     )
+    babbled = sum(command["is_babbled"] for row in rows for command in row["taken"])
+    lines.append(f"\nCommands that a voice of a babble said, and that were understood: {babbled}.")
     for title, like in (
         ("The surest of the false commands", False),
         ("The surest of those from orders", True),
@@ -257,8 +268,9 @@ def table(rows: list[dict[str, Any]], least: float, sure: float) -> str:
 
 
 def accepted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The commands taken that would do something."""
-    return [command for row in rows for command in row["taken"] if does_something(command["intent"])]
+    """The commands taken that would do something, and that nobody said."""
+    taken = [command for row in rows for command in row["taken"]]
+    return [item for item in taken if does_something(item["intent"]) and not item["is_babbled"]]
 
 
 def main() -> None:
