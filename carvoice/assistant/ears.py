@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from carvoice.asr.live_lists import LiveLists
-from carvoice.asr.wake import WakeSettings, WakeSpotter
 from carvoice.assistant import rooms
-from carvoice.assistant.listener import Listener
 from carvoice.assistant.phonebook import Names, read_names
 from carvoice.config import Config
 from carvoice.dialogue.events import Input
 from carvoice.grammar import replace_list
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.nlu import Understander
+
+if TYPE_CHECKING:  # who only reads what was typed waits for no recognizer
+    from carvoice.asr.live_lists import LiveLists
+    from carvoice.assistant.listener import Listener
 
 
 class Ears:
@@ -72,6 +74,9 @@ class Ears:
         Raises:
             ModelError: the speech model is missing or damaged.
         """
+        from carvoice.asr.wake import WakeSettings, WakeSpotter
+        from carvoice.assistant.listener import Listener
+
         config = self._config
         with self._replacing:
             automaton, known = self.automaton, dict(self.names)

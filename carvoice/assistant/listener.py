@@ -8,14 +8,13 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from carvoice.asr.endpoint import Endpoint, Endpointer, EndReason
 from carvoice.asr.recognizer import RecognizerStream
 from carvoice.asr.talk import TalkBefore
-from carvoice.asr.wake import Wake, WakeStream
 from carvoice.assistant.noise import NoiseLevel
 from carvoice.assistant.onset import SpeechOnset
 from carvoice.audio import FrontEnd, FrontEndOutput
@@ -39,6 +38,9 @@ from carvoice.records import (
     Zone,
 )
 from carvoice.trace import Clock
+
+if TYPE_CHECKING:
+    from carvoice.asr.wake import Wake, WakeStream
 
 _log = logging.getLogger(__name__)
 

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from carvoice.asr.endpoint import Endpointer, EndpointSettings
-from carvoice.asr.grammar_recognizer import GrammarRecognizer
-from carvoice.asr.live_lists import LiveLists
 from carvoice.asr.models import Model, embedded_model, load_model
-from carvoice.asr.open_models import load_open_model
-from carvoice.asr.open_recognizer import OpenRecognizer
-from carvoice.asr.recognizer import Recognizer
-from carvoice.asr.sentences import sentences
-from carvoice.asr.side_by_side import SideBySide
 from carvoice.audio import FrontEnd, FrontEndSettings
 from carvoice.audio.devices import FarTap, LoopbackTap, MicrophoneSource, NullSink, SpeakerSink
 from carvoice.audio.settings import SEATS_M
@@ -28,6 +22,11 @@ from carvoice.modelstore import ModelStore
 from carvoice.nlu import Understander, UnderstanderSettings
 from carvoice.resources import data_path
 from carvoice.tts import EspeakVoice, SherpaVoice, Voice, speller
+
+if TYPE_CHECKING:  # recognizers load what takes a third of a second: only who listens shall wait for it
+    from carvoice.asr.grammar_recognizer import GrammarRecognizer
+    from carvoice.asr.live_lists import LiveLists
+    from carvoice.asr.recognizer import Recognizer
 
 _STILL_SPEECH = 0.2  # noise alone stays near 0; the weak end of a word in noise does not reach a half
 
@@ -80,6 +79,9 @@ def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) 
     Raises:
         ModelError: the model is missing or damaged.
     """
+    from carvoice.asr.grammar_recognizer import GrammarRecognizer
+    from carvoice.asr.sentences import sentences
+
     return GrammarRecognizer(
         sentences(automaton, _kept_grammars()),
         find_asr_model(config),
@@ -106,6 +108,8 @@ def meaning_of(automaton: Automaton) -> Callable[[str], Hashable]:
 
 def build_live_lists(recognizer: GrammarRecognizer, automaton: Automaton) -> LiveLists:
     """What gives the recognizer other contacts and stations while it listens."""
+    from carvoice.asr.live_lists import LiveLists
+
     return LiveLists(recognizer, automaton, meaning_of)
 
 
@@ -117,6 +121,10 @@ def build_listening(grammar: GrammarRecognizer, automaton: Automaton, config: As
     """
     if not config.open_model:
         return grammar
+    from carvoice.asr.open_models import load_open_model
+    from carvoice.asr.open_recognizer import OpenRecognizer
+    from carvoice.asr.side_by_side import SideBySide
+
     installed = ModelStore().find(config.open_model)
     model = load_open_model(installed.folder if installed else Path(config.open_model))
     return SideBySide(grammar, OpenRecognizer(model, sorted(automaton.list_texts()), threads=config.threads))

@@ -85,7 +85,7 @@ class DialogueSettings:
     answer_s: float = 30.0
     ask_below: float = 0.6
     guess_from: float = 0.4
-    ask_within: float = 0.15
+    ask_within: float = 0.2
     reject_aloud: bool = True
     back_channels: frozenset[str] = BACK_CHANNELS
     exchanges: int = 4

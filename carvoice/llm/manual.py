@@ -18,7 +18,6 @@ from pathlib import Path
 
 import jellyfish
 import numpy as np
-from markdown_it import MarkdownIt
 from numpy.typing import NDArray
 from rank_bm25 import BM25Okapi
 from rapidfuzz import fuzz, process
@@ -246,6 +245,8 @@ def read_passages(path: Path) -> list[Passage]:
     Raises:
         ConfigError: the file is not UTF-8 text.
     """
+    from markdown_it import MarkdownIt  # 30 ms that nobody waits for whose passages are kept
+
     try:
         tokens = MarkdownIt("commonmark").enable("table").parse(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:

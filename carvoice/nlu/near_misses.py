@@ -9,7 +9,7 @@ from typing import Any
 
 from carvoice.grammar.words import tokenize
 from carvoice.nlu.confidence import MOST_INCOMPLETE, probability
-from carvoice.nlu.exact import ExactParser, interpretation
+from carvoice.nlu.exact import ExactParser, interpretation, values_of
 from carvoice.nlu.gist import Gist, Opinion
 from carvoice.nlu.manners import Manners
 from carvoice.nlu.places import moved
@@ -22,6 +22,8 @@ HOPELESS = 0.4
 MAX_ALTERNATIVES = 4
 AGREED = 0.5
 """Probability of an intent by all words from which a part that is an order of it stands for the whole."""
+CLOSE = 0.5
+"""Two readings whose probabilities are no further apart are offered as a choice."""
 PLAIN = 0.9
 """From this confidence a sentence is not looked at as two commands."""
 
@@ -86,7 +88,7 @@ class NearMisses:
             return halves
         if best is None:
             return []
-        if best.confidence < self._reject_below:
+        if believed(best) < self._reject_below:
             return [Interpretation("", {}, best.confidence, "", heard.text, "low confidence", (best,))]
         return [best]
 
@@ -99,15 +101,19 @@ class NearMisses:
             words = [token.text for token in tokenize(text)]
             opinion = self._gist.opinion(words, self._sound.number_words)
             guessed = self._guess(text, words, opinion)
-        if guessed is not None:
-            at_least = max(at_least, guessed.confidence)
+        if guessed is not None and guessed.confidence >= MOST_INCOMPLETE:
+            at_least = max(at_least, guessed.confidence)  # else readings that sound alike may be a choice
         near = self._sound.nearest(text, known, scores, opinion, at_least)
         sure = 0.0 if near is None else probability(near.evidence)
         if sure < self._reject_below and guessed is None and opinion is not None:
             guessed = self._wish(text, words, known, opinion)
-        if near is None or (guessed is not None and sure < guessed.confidence):
+        if near is None:
             return guessed
         best = near.reading
+        if guessed is not None and sure < guessed.confidence:
+            if (guessed.intent, guessed.values) != (best.intent, values_of(near.slots)):
+                return guessed
+            sure = guessed.confidence
         others = tuple(  # costs are negative log probabilities: so much less likely is each rival
             Interpretation(rival.intent, rival.slots, sure * math.exp(-margin), rival.template, text)
             for rival, margin in near.rivals
@@ -174,6 +180,12 @@ class NearMisses:
                 best, surer_than = halves, _least(halves)
                 wanted = max(wanted, surer_than)
         return best
+
+
+def believed(found: Interpretation) -> float:
+    """Probability that this is meant, or the one that it is asked beside: "turn or the ac", on or off?"""
+    rival = found.alternatives[0].confidence if found.alternatives else 0.0
+    return found.confidence + (rival if rival > CLOSE * found.confidence else 0.0)
 
 
 def _scores(heard: Hypothesis) -> list[float | None]:

@@ -22,7 +22,7 @@ from carvoice.nlu.confidence import MOST_INCOMPLETE
 from carvoice.nlu.exact import ExactParser, interpretation
 from carvoice.nlu.gist import Gist, load_gist
 from carvoice.nlu.manners import manners_of
-from carvoice.nlu.near_misses import NearMisses
+from carvoice.nlu.near_misses import NearMisses, believed
 from carvoice.nlu.phonetic import SearchSettings
 from carvoice.nlu.places import moved, spanning, unplaced
 from carvoice.nlu.remarks import is_plea, wishes_beside_remarks
@@ -174,7 +174,8 @@ class Understander:
         known = context.values if context else {}
         found = self._understand(heard, known)
         least = min((item.confidence for item in found), default=0.0)
-        if found and found[0].rejected is None and least < self._settings.reject_below:
+        doubted = any(believed(item) < self._settings.reject_below for item in found)
+        if doubted and found[0].rejected is None:
             # The words fit, but the recognizer doubts that they were said.
             return (Interpretation("", {}, least, "", heard.text, "low confidence", tuple(found)),)
         if found:
