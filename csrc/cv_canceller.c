@@ -1,12 +1,17 @@
 #include "cv_canceller.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { DEEP, FAST, NEITHER };
-enum { FAST_WINS_AFTER = 15, DEEP_WINS_AFTER = 40 }; /* frames */
+enum { DEEP_WINS_AFTER = 40 }; /* frames */
 #define POWER_MEMORY 0.8f
 #define LONG_MEMORY 0.9f /* 100 ms: longer ones cost depth after a change of the path */
-#define FAST_BETTER 0.65f
+#define FAST_BETTER 0.5f /* a vowel that it takes for echo makes the fast filter better by 2 to 4 dB */
+#define BETTER_DB 2.0f   /* what counts for the fast filter's state is how much better than this it is, */
+#define AT_MOST_DB 12.0f /* up to this much a frame, */
+#define WINS_AT_DB 50.0f /* summed over the frames */
+#define DOUBTED 0.65f    /* of its power: where the fast filter leaves less than this, it knows better what is left */
 #define FAST_ELSEWHERE 1.5f
 #define OFFSET_RATE 2e-4f /* per sample: 0.5 Hz, so low that the echo itself hardly turns in phase */
 
@@ -28,7 +33,8 @@ void cv_canceller_init(cv_canceller *canceller, const cv_canceller_config *confi
     canceller->near_power = canceller->deep_power = canceller->fast_power = 0.0f;
     canceller->deep_long = canceller->fast_long = 0.0f;
     canceller->choice = DEEP;
-    canceller->fast_better = canceller->deep_better = 0;
+    canceller->fast_better_db = 0.0f;
+    canceller->deep_better = 0;
     memset(canceller->echo, 0, sizeof canceller->echo);
     memset(canceller->model, 0, sizeof canceller->model);
 }
@@ -69,21 +75,30 @@ static int choose(const cv_canceller *canceller) {
     return best > (canceller->choice == NEITHER ? near : 1.5f * near) ? NEITHER : choice;
 }
 
+/* Let one filter take over the other's state. For the fast one the evidence has to gather, as in E. Page's
+ * cumulative sum test ("Continuous inspection schemes", Biometrika 41, 1954): what it learned from a talker would
+ * cost the deep filter seconds. */
 static void exchange(cv_canceller *canceller) {
     float deep = canceller->deep_power, fast = canceller->fast_power;
-    canceller->fast_better = fast < 0.7f * deep ? canceller->fast_better + 1 : 0;
     canceller->deep_better = deep < 0.5f * fast ? canceller->deep_better + 1 : 0;
-    if (canceller->fast_better >= FAST_WINS_AFTER) {
+    if (canceller->fast_better_db > WINS_AT_DB) {
         cv_kalman_copy(&canceller->deep, &canceller->fast);
         canceller->deep_power = fast;
         canceller->deep_long = canceller->fast_long;
-        canceller->fast_better = 0;
+        canceller->fast_better_db = 0.0f;
     } else if (canceller->deep_better >= DEEP_WINS_AFTER) {
         cv_kalman_copy(&canceller->fast, &canceller->deep);
         canceller->fast_power = deep;
         canceller->fast_long = canceller->deep_long;
         canceller->deep_better = 0;
     }
+}
+
+static void weigh(cv_canceller *canceller) {
+    float better_db = 10.0f * log10f((canceller->deep_power + 1e-12f) / (canceller->fast_power + 1e-12f));
+    better_db = better_db < AT_MOST_DB ? better_db : AT_MOST_DB;
+    float sum_db = canceller->fast_better_db + better_db - BETTER_DB;
+    canceller->fast_better_db = sum_db > 0.0f ? sum_db : 0.0f;
 }
 
 void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, int active, const float *near,
@@ -124,6 +139,7 @@ void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, in
     cv_kalman_predict(&canceller->fast, far, echo[FAST]);
     for (int i = 0; i < CV_FRAME; i++) left[FAST][i] = sound[i] - echo[FAST][i];
     cv_kalman_update(&canceller->fast, far, left[FAST]);
+    weigh(canceller);
     exchange(canceller);
 }
 
@@ -138,5 +154,6 @@ const cv_kalman *cv_canceller_filter(const cv_canceller *canceller) {
 }
 
 const float *cv_canceller_residual_psd(const cv_canceller *canceller) {
-    return canceller->choice == FAST ? canceller->fast.echo_psd : canceller->deep.echo_psd;
+    int doubted = canceller->fast_power < DOUBTED * canceller->deep_power;
+    return canceller->choice == FAST || doubted ? canceller->fast.echo_psd : canceller->deep.echo_psd;
 }

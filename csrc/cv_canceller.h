@@ -27,7 +27,8 @@ typedef struct {
     float near_power, deep_power, fast_power; /* smoothed, of the frames */
     float deep_long, fast_long;               /* the same over 100 ms */
     int choice;      /* 0 deep, 1 fast, 2 neither: the microphone itself */
-    int fast_better, deep_better; /* frames in a row */
+    float fast_better_db; /* gathered evidence for the fast filter: dB summed over frames */
+    int deep_better;      /* frames in a row */
     float echo[CV_FRAME];  /* what was subtracted */
     float left[CV_FRAME];  /* the microphone less its offset and that */
     float model[CV_FRAME]; /* what the better filter took for echo, subtracted or not */
@@ -42,7 +43,7 @@ void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, in
 void cv_canceller_realign(cv_canceller *canceller, const cv_far_spectra *far, int move);
 /* The filter whose echo was subtracted last; NULL if none. */
 const cv_kalman *cv_canceller_filter(const cv_canceller *canceller);
-/* Predicted power spectrum of the echo left in the output. */
+/* Predicted power spectrum of the echo left in the output, by the filter that knows more of it. */
 const float *cv_canceller_residual_psd(const cv_canceller *canceller);
 
 #endif

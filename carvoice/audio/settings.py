@@ -65,9 +65,9 @@ class FrontEndSettings:
     delay_ms: float = 0.0
     follow_drift: bool = True
     overdrive: bool = True
-    deep_wander: float = 2e-5
+    deep_wander: float = 3e-6
     fast_wander: float = 4e-3
-    asr_echo_share: float = 0.5
+    asr_echo_share: float = 0.35
     asr_noise_share: float = 0.0
     echo_floor_db: float = -40.0
     noise_floor_db: float = -20.0

@@ -96,14 +96,14 @@ class Canceller:
     """Two of them beside each other (Ochiai, Araseki, Ogihara 1977), the better one's output."""
 
     def __init__(self):
-        self.filters = Kalman(2e-5, 0.0), Kalman(4e-3, 1.5)
+        self.filters = Kalman(3e-6, 0.0), Kalman(4e-3, 1.5)
         self.far = np.zeros((2 * PARTITIONS, BINS), complex)
         self.overdrive = Overdrive()
         self.last = np.zeros(FRAME)
         self.power = np.zeros(3)  # of deep and fast error, and of the microphone: smoothed
         self.long = np.zeros(3)  # the same over 100 ms
         self.choice = 0
-        self.better = [0, 0]
+        self.fast_better_db, self.deep_better = 0.0, 0
         self.offset, self.heard = 0.0, 0
 
     def process(self, near, far):
@@ -114,7 +114,7 @@ class Canceller:
         self.last = far
         sound = self.without_offset(near)
         if not np.abs(self.far).any():
-            return near, np.zeros(FRAME), self.filters[self.choice == 1].unsure
+            return near, np.zeros(FRAME), self.unsure()
         deep, fast = self.filters
         echoes = [deep.predict(self.far), fast.predict(self.far), np.zeros(FRAME)]
         now = np.mean((sound - np.array(echoes)) ** 2, axis=1)
@@ -129,7 +129,7 @@ class Canceller:
         self.exchange()
         if self.choice < 2:
             self.overdrive.learn(self.filters[self.choice].path[PARTITIONS:], sound - echo)
-        return near - echo, model, self.filters[self.choice == 1].unsure
+        return near - echo, model, self.unsure()
 
     def without_offset(self, near):
         """The microphone less its mean so far, of the last 5,000 samples at most (exponential)."""
@@ -143,7 +143,7 @@ class Canceller:
     def choose(self):
         deep, fast, near = self.power
         choice = 0 if self.choice == 2 else self.choice
-        if choice == 0 and fast < 0.65 * deep and self.long[1] < 0.65 * self.long[0]:
+        if choice == 0 and fast < 0.5 * deep and self.long[1] < 0.5 * self.long[0]:
             choice = 1
         elif choice == 1 and deep < 0.95 * fast:
             choice = 0
@@ -151,15 +151,22 @@ class Canceller:
         return 2 if self.power[choice] > most else choice
 
     def exchange(self):
+        """The fast filter's evidence is a cumulative sum: Page 1954."""
         deep, fast, _ = self.power
-        self.better[1] = self.better[1] + 1 if fast < 0.7 * deep else 0
-        self.better[0] = self.better[0] + 1 if deep < 0.5 * fast else 0
-        if self.better[1] >= 15:
+        better_db = min(10 * np.log10((deep + 1e-12) / (fast + 1e-12)), 12)
+        self.fast_better_db = max(self.fast_better_db + better_db - 2, 0)
+        self.deep_better = self.deep_better + 1 if deep < 0.5 * fast else 0
+        if self.fast_better_db > 50:
             self.filters[0].take_over(self.filters[1])
-            self.power[0], self.long[0], self.better[1] = fast, self.long[1], 0
-        elif self.better[0] >= 40:
+            self.power[0], self.long[0], self.fast_better_db = fast, self.long[1], 0
+        elif self.deep_better >= 40:
             self.filters[1].take_over(self.filters[0])
-            self.power[1], self.long[1], self.better[0] = deep, self.long[0], 0
+            self.power[1], self.long[1], self.deep_better = deep, self.long[0], 0
+
+    def unsure(self):
+        """What the filter that knows more predicts to be left of the echo."""
+        deep, fast, _ = self.power
+        return self.filters[1 if self.choice == 1 or fast < 0.65 * deep else 0].unsure
 
 
 class Residual:
@@ -280,13 +287,13 @@ class Chain:
         self.features = self.voice.process(power, noise, left, near, error, far, sounds)
         light = self.echo_gain.process(power, left, np.full(BINS, 0.01))
         noise = noise if self.noise_on else 0 * noise
-        both = 2.5 * left + noise
-        floor = (0.01 * 2.5 * left + 0.1 * noise) / (both + 1e-12)
+        both = 3 * left + noise
+        floor = (0.01 * 3 * left + 0.1 * noise) / (both + 1e-12)
         full = self.full_gain.process(power, both, floor)
         outs = []
         around = np.ones(17)
         heard = np.convolve(left, around, "same") / (np.convolve(power, around, "same") + 1e-12)
-        share = 0.5 * np.minimum(2 * heard, 1)
+        share = 0.35 * np.minimum(2 * heard, 1)
         for gain, tail in zip((1 - share * (1 - light), full), self.tails, strict=True):
             frame = np.fft.irfft(spectrum * gain) * self.window
             outs.append(tail + frame[:FRAME])
