@@ -1,8 +1,8 @@
 """A vowel of the talker over a dying echo, or the echo of another vowel, is not taken for more of that echo.
 
 The fast filter finds the vowel in what the loudspeaker played, as both are harmonic, and leaves 2 to 4 dB
-less of it. Where that is enough for its output to be taken at once, the talker is eaten; where it is enough for
-the deep filter to take over its state, the echo comes back for seconds.
+less of it. Where that is enough for its output to be taken at once, the talker is eaten; where it is enough
+for the deep filter to take over its state, the echo comes back for seconds.
 """
 
 import numpy as np
