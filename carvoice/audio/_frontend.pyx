@@ -130,7 +130,7 @@ cdef class FrontEnd:
         c.asr_noise_share = s.asr_noise_share
         c.echo_floor = 10 ** (s.echo_floor_db / 20)
         c.noise_floor = 10 ** (s.noise_floor_db / 20)
-        c.over_subtraction = 3.0
+        c.over_subtraction = 4.0
         c.target_db = s.target_db
         c.most_gain_db = s.most_gain_db
         c.least_gain_db = -12.0

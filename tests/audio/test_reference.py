@@ -287,8 +287,8 @@ class Chain:
         self.features = self.voice.process(power, noise, left, near, error, far, sounds)
         light = self.echo_gain.process(power, left, np.full(BINS, 0.01))
         noise = noise if self.noise_on else 0 * noise
-        both = 3 * left + noise
-        floor = (0.01 * 3 * left + 0.1 * noise) / (both + 1e-12)
+        both = 4 * left + noise
+        floor = (0.01 * 4 * left + 0.1 * noise) / (both + 1e-12)
         full = self.full_gain.process(power, both, floor)
         outs = []
         around = np.ones(17)
