@@ -37,10 +37,10 @@ static int run(int mics, int channels, int max_delay) {
     cv_frontend_config config = {
         .mics = mics, .zones = 4, .far_channels = channels, .partitions = 16, .max_delay = max_delay,
         .highpass_hz = 50.0f, .cancel_echo = 1, .suppress_echo = 1, .suppress_noise = 1, .control_gain = 1,
-        .follow_drift = 1, .overdrive = channels == 1, .deep_wander = 2e-5f, .fast_wander = 4e-3f,
+        .follow_drift = 1, .overdrive = channels == 1, .deep_wander = 3e-6f, .fast_wander = 4e-3f,
         .noise_memory = 0.85f,
-        .initial_spread = 0.1f, .asr_echo_share = 0.5f, .echo_floor = 0.01f, .noise_floor = 0.1f,
-        .over_subtraction = 2.5f, .target_db = -24.0f, .most_gain_db = 15.0f, .least_gain_db = -12.0f};
+        .initial_spread = 0.1f, .asr_echo_share = 0.35f, .echo_floor = 0.01f, .noise_floor = 0.1f,
+        .over_subtraction = 4.0f, .target_db = -24.0f, .most_gain_db = 15.0f, .least_gain_db = -12.0f};
     static float near[CV_MAX_MICS * CV_FRAME], far[2 * CV_FRAME], past[8000];
     static float steer[4 * CV_MAX_MICS * CV_BINS], zero[4 * CV_MAX_MICS * CV_BINS];
     cv_frontend_output out;

@@ -15,9 +15,9 @@ int main(void) {
     cv_frontend_config config = {
         .mics = 1, .zones = 1, .far_channels = 1, .partitions = 16, .max_delay = 5120, .highpass_hz = 20.0f,
         .cancel_echo = 1, .suppress_echo = 1, .suppress_noise = 1, .control_gain = 1, .follow_drift = 1,
-        .overdrive = 1, .comfort_noise = 1, .deep_wander = 2e-5f, .fast_wander = 4e-3f, .noise_memory = 0.85f,
-        .initial_spread = 0.1f, .asr_echo_share = 0.5f, .echo_floor = 0.01f, .noise_floor = 0.1f,
-        .over_subtraction = 2.5f, .target_db = -24.0f, .most_gain_db = 15.0f, .least_gain_db = -12.0f};
+        .overdrive = 1, .comfort_noise = 1, .deep_wander = 3e-6f, .fast_wander = 4e-3f, .noise_memory = 0.85f,
+        .initial_spread = 0.1f, .asr_echo_share = 0.35f, .echo_floor = 0.01f, .noise_floor = 0.1f,
+        .over_subtraction = 4.0f, .target_db = -24.0f, .most_gain_db = 15.0f, .least_gain_db = -12.0f};
     CHECK(cv_frontend_check(&config) == NULL);
     cv_frontend *chain = cv_frontend_init(aligned(cv_frontend_size(&config)), &config);
     static float past[PAST + CV_FRAME];
