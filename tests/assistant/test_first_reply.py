@@ -41,9 +41,7 @@ def test_noise_in_its_first_pause_is_nobody(noise_level):
 @pytest.mark.parametrize(("name", "voice_s"), [("volume_up", 0.69), ("too_cold", 0.65)])
 def test_who_speaks_over_it_is_heard(name, voice_s):
     # A recorded driver, since espeak-ng never says a thing twice alike.
-    driver = 0.6 * read_wav(
-        data_path("demo", f"{name}.wav")
-    )
+    driver = 0.6 * read_wav(data_path("demo", f"{name}.wav"))
     found = onsets(2e-3, driver, driver_at_s=0.5)
     begin_s = 0.5 + voice_s  # when the echo path is hardly known yet
     assert found
