@@ -48,24 +48,11 @@ def scenes(minutes: float, talk: list[FloatArray], seed: int) -> Iterator[FloatA
         rng = np.random.default_rng([seed, number])
         picked = rng.integers(len(talk), size=VOICES_PER_SCENE)
         sentences = [change_rate(talk[i], rng.uniform(0.82, 1.2)) for i in picked]
-        sound = noise.unit(voices(n, sentences, TALKERS[number % len(TALKERS)], rng))
+        sound = noise.unit(noise.voices(n, sentences, TALKERS[number % len(TALKERS)], rng))
         sound = sound + rng.uniform(0.05, 0.4) * noise.cabin(n, 60.0, rng)
         if number % MUSIC_IN_EVERY == MUSIC_IN_EVERY - 1:
             sound = sound + rng.uniform(0.2, 1.0) * noise.music(n, rng)
         yield np.asarray(0.05 * 10 ** (rng.uniform(-10, 6) / 20) * noise.unit(sound), np.float32)
-
-
-def voices(n: int, sentences: list[FloatArray], talkers: int, rng: np.random.Generator) -> FloatArray:
-    """So many talkers at once, each saying one sentence after another."""
-    total = np.zeros(n, np.float32)
-    for _ in range(talkers):
-        at, gain = 0, rng.uniform(0.3, 1)
-        while at < n:
-            speech = sentences[int(rng.integers(len(sentences)))]
-            size = min(len(speech), n - at)
-            total[at : at + size] += gain * speech[:size]
-            at += size + int(rng.uniform(0, 0.6) * SAMPLE_RATE_HZ)
-    return total
 
 
 def coughs(n: int, rng: np.random.Generator) -> FloatArray:

@@ -132,17 +132,22 @@ def music(length: int, rng: Generator) -> FloatArray:
     return unit(total)
 
 
-def babble(length: int, utterances: list[FloatArray], rng: Generator) -> FloatArray:
-    """Two to eight talkers at once, from utterances of float32 samples."""
+def voices(length: int, utterances: list[FloatArray], talkers: int, rng: Generator) -> FloatArray:
+    """So many talkers at once, each saying one of the utterances of float32 samples after another."""
     total = np.zeros(length, np.float32)
-    for _ in range(int(rng.integers(2, 9))):
+    for _ in range(talkers):
         at, gain = 0, rng.uniform(0.3, 1)
         while at < length:
             speech = utterances[int(rng.integers(len(utterances)))]
             size = min(len(speech), length - at)
             total[at : at + size] += gain * speech[:size]
             at += size + int(rng.uniform(0, 0.6) * SAMPLE_RATE_HZ)
-    return unit(total)
+    return total
+
+
+def babble(length: int, utterances: list[FloatArray], rng: Generator) -> FloatArray:
+    """Two to eight talkers at once, from utterances of float32 samples."""
+    return unit(voices(length, utterances, int(rng.integers(2, 9)), rng))
 
 
 def cabin(length: int, speed_kmh: float, rng: Generator, window_open: bool = False) -> FloatArray:
