@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from asr_listening import ANSWERS, CarEars
 from asr_rows import kept_rows, rows_of
-from audio_scenes import DRIVER_M, LOUDSPEAKER_M, MICROPHONE_M, impulse_response
+from audio_room import DRIVER_M, LOUDSPEAKER_M, MICROPHONE_M, impulse_response
 from scipy.signal import fftconvolve
 
 from carvoice.asr.evaluate import active_power

@@ -16,16 +16,8 @@ from math import comb
 from pathlib import Path
 
 import numpy as np
-from audio_scenes import (
-    DRIVER_M,
-    LOUDSPEAKER_M,
-    MICROPHONE_M,
-    RATE,
-    cabin_noise,
-    impulse_response,
-    music,
-    speech,
-)
+from audio_room import DRIVER_M, LOUDSPEAKER_M, MICROPHONE_M, RATE, impulse_response
+from audio_scenes import cabin_noise, music, speech
 from rapidfuzz.distance import Levenshtein
 from scipy.signal import fftconvolve
 

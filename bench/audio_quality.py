@@ -36,6 +36,8 @@ ECHO_SCENES: dict[str, dict[str, Any]] = {
     "drift 100 ppm": {"drift_ppm": 100.0},
     "loudspeaker clips at 1.5 RMS": {"clip": 1.5},
     "loudspeaker saturates softly": {"saturate": 1.0},
+    "talker leans back and forth": {"moving": "head"},
+    "window goes down and up": {"moving": "window"},
     "music": {"far_kind": "music"},
     "stereo music": {"far_kind": "stereo"},
     "drive noise, SNR 10 dB": {"noise_db": -10.0, "noise_kind": "drive"},

@@ -1,8 +1,7 @@
 """Seeded cabin scenes with an echo: what the microphone hears, and each of its parts.
 
-A shoe-box cabin of 2.5 x 1.5 x 1.2 m by the image-source method (J. Allen, D. Berkley, "Image method for
-efficiently simulating small-room acoustics", JASA 65, 1979). Speech comes from the folder that
-CARVOICE_SHARED names; without it, from filtered noise with the rhythm of speech.
+Speech comes from the folder that CARVOICE_SHARED names; without it, from filtered noise with the rhythm of
+speech. The cabin is that of audio_room.py.
 """
 
 from __future__ import annotations
@@ -13,71 +12,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from audio_room import (
+    BLOCK,
+    DRIVER_M,
+    LOUDSPEAKER_M,
+    LOUDSPEAKER_RIGHT_M,
+    MICROPHONE_M,
+    RATE,
+    impulse_response,
+    lean_course,
+    leaning_head,
+    lowered_window,
+    through_changing,
+    window_course,
+)
 from scipy.signal import butter, fftconvolve, lfilter, resample_poly
 
-RATE = 16_000
-CABIN_M = np.array([2.5, 1.5, 1.2])
-LOUDSPEAKER_M = np.array([0.35, 0.12, 0.35])
-LOUDSPEAKER_RIGHT_M = np.array([0.35, 1.38, 0.35])
-MICROPHONE_M = np.array([0.75, 0.75, 1.15])
-DRIVER_M = np.array([1.15, 0.40, 0.95])
-PASSENGER_M = np.array([1.15, 1.10, 0.95])
 SHARED = Path(os.environ.get("CARVOICE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
-
-
-def impulse_response(
-    source_m: np.ndarray, microphone_m: np.ndarray, t60_s: float = 0.07, order: int = 16, seed: int = 0
-) -> np.ndarray:
-    """Impulse response of the cabin, float64, long enough for 60 dB of decay."""
-    return _impulse_response(tuple(source_m), tuple(microphone_m), t60_s, order, seed)
-
-
-@functools.lru_cache(maxsize=64)
-def _impulse_response(
-    source_m: tuple[float, ...], microphone_m: tuple[float, ...], t60_s: float, order: int, seed: int
-) -> np.ndarray:
-    volume = float(np.prod(CABIN_M))
-    x, y, z = CABIN_M
-    surface = 2 * (x * y + y * z + x * z)
-    # Eyring: t60 = 0.161 V / (-S ln(1 - absorption))
-    reflection = np.sqrt(np.exp(-0.161 * volume / (surface * t60_s)))
-    n = np.arange(-order, order + 1)
-    length = int(1.3 * t60_s * RATE) + 200
-    response = np.zeros(length + 64)
-    taps = np.arange(-20, 21)
-    per_axis = []
-    for axis in range(3):
-        for mirrored in (0, 1):
-            place = 2 * n * CABIN_M[axis] + (1 - 2 * mirrored) * source_m[axis]
-            per_axis.append((place - microphone_m[axis], np.abs(n - mirrored) + np.abs(n)))
-    for px in (0, 1):
-        for py in (0, 1):
-            for pz in (0, 1):
-                dx, hx = per_axis[px]
-                dy, hy = per_axis[2 + py]
-                dz, hz = per_axis[4 + pz]
-                distance = np.sqrt(
-                    dx[:, None, None] ** 2 + dy[None, :, None] ** 2 + dz[None, None, :] ** 2
-                ).ravel()
-                hits = (hx[:, None, None] + hy[None, :, None] + hz[None, None, :]).ravel()
-                delay = distance / 343.0 * RATE
-                near = delay < length
-                delay, hits, distance = delay[near], hits[near], distance[near]
-                gain = reflection**hits / (4 * np.pi * distance)
-                whole = np.round(delay).astype(int)
-                t = taps[None, :] - (delay - whole)[:, None]
-                pulse = np.sinc(t) * (0.5 + 0.5 * np.cos(np.pi * np.clip(t / 21, -1, 1)))
-                at = whole[:, None] + taps[None, :]
-                inside = at >= 0
-                np.add.at(response, at[inside], (pulse * gain[:, None])[inside])
-    # at 1.5 % of the size of the direct path, each response gets a diffuse tail of its own
-    rng = np.random.default_rng(seed)
-    t = np.arange(len(response)) / RATE
-    tail = rng.standard_normal(len(response)) * 10 ** (-3 * t / t60_s)
-    tail[: int(np.argmax(np.abs(response))) + 80] = 0
-    response += 0.015 * np.max(np.abs(response)) * tail
-    # all images are positive, which piles up at low frequencies: Allen and Berkley's high-pass
-    return lfilter(*butter(2, 80 / (RATE / 2), "high"), response)
+MOVES_FROM_S = 8.0
 
 
 @functools.lru_cache(maxsize=8)
@@ -171,6 +123,17 @@ class Scene:
     marks_s: dict[str, float] = field(default_factory=dict)
 
 
+def through_cabin(
+    played: np.ndarray, place_m: np.ndarray, t60_s: float, seed: int, moving: str
+) -> np.ndarray:
+    """What a loudspeaker plays, at the microphone: see `moving` of :func:`make_scene`."""
+    if not moving:
+        return fftconvolve(played, impulse_response(place_m, MICROPHONE_M, t60_s, seed=seed))[: len(played)]
+    ways, course = {"head": (leaning_head, lean_course), "window": (lowered_window, window_course)}[moving]
+    time_s = np.arange(len(played) // BLOCK + 1) * BLOCK / RATE
+    return through_changing(played, ways(place_m, t60_s, seed), course(np.maximum(0, time_s - MOVES_FROM_S)))
+
+
 def make_scene(
     name: str = "scene",
     *,
@@ -186,6 +149,7 @@ def make_scene(
     t60_s: float = 0.07,
     clip: float = 0.0,
     saturate: float = 0.0,
+    moving: str = "",
     far_kind: str = "speech",
     seed: int = 1,
 ) -> Scene:
@@ -203,6 +167,8 @@ def make_scene(
         t60_s: reverberation time.
         clip: loudspeaker clips at this multiple of the far end's RMS, 0 for never.
         saturate: strength of a soft, asymmetric saturation, 0 for none.
+        moving: what moves from 8 s on: "head", the driver leans back and forth, "window", it goes down and
+            up, or "".
         far_kind: "speech", "music", "silence" or "stereo" (music, two loudspeakers).
         seed: of everything random.
     """
@@ -228,12 +194,12 @@ def make_scene(
             u = played / (3 * rms)
             played = 3 * rms * np.tanh(saturate * u + 0.2 * saturate * u**2) / saturate
         place = LOUDSPEAKER_RIGHT_M if index else LOUDSPEAKER_M
-        part = fftconvolve(played, impulse_response(place, MICROPHONE_M, t60_s, seed=seed + index))[:count]
+        part = through_cabin(played, place, t60_s, seed + index, moving)
         if change_s is not None:
             moved = place + np.array([0.25, 0.10 if index == 0 else -0.10, 0.15])
-            after = fftconvolve(played, impulse_response(moved, MICROPHONE_M, t60_s, seed=seed + 7 + index))
+            after = through_cabin(played, moved, t60_s, seed + 7 + index, moving)
             at = int(change_s * RATE)
-            part[at:] = after[at:count]
+            part[at:] = after[at:]
         echo += part
     if drift_ppm:
         # band-limited: four times the rate, then linear between the points

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from audio_scenes import DRIVER_M, LOUDSPEAKER_M, MICROPHONE_M, SHARED, impulse_response, speech
+from audio_room import DRIVER_M, LOUDSPEAKER_M, MICROPHONE_M, impulse_response
+from audio_scenes import SHARED, speech
 from audio_vad import silero
 from scipy.ndimage import binary_opening
 from scipy.signal import fftconvolve

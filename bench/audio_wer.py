@@ -16,16 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from audio_scenes import (
-    DRIVER_M,
-    LOUDSPEAKER_M,
-    MICROPHONE_M,
-    RATE,
-    SHARED,
-    cabin_noise,
-    impulse_response,
-    music,
-)
+from audio_room import DRIVER_M, LOUDSPEAKER_M, MICROPHONE_M, RATE, impulse_response
+from audio_scenes import SHARED, cabin_noise, music
 from scipy.signal import fftconvolve
 
 from carvoice.audio import FrontEnd, FrontEndSettings
