@@ -1,7 +1,7 @@
 """Export to a streaming ONNX form that sherpa-onnx runs (`training.sherpa_form`), and quantize to int8.
 
-Normalization and batch norms are folded into the weights, the strided convolutions become matrix products (so
-that dynamic quantization covers them), the label prior is baked into the output.
+Normalization and batch norms are folded into the weights (`training.folded`), the label prior is baked into
+the output.
 
 Command: `python -m training.export CHECKPOINT PRIOR models/asr-en --alpha 0.8 --chunk-frames 16`.
 """
@@ -19,10 +19,11 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from training.checkpoints import load_average
+from training.folded import FoldedNetwork
 from training.model import FEATURE_BINS, FRAME_SHIFT_MS, SUBSAMPLING, AcousticModel
 from training.noise import SAMPLE_RATE_HZ
 from training.phones import LABELS
@@ -35,57 +36,7 @@ OUTPUTS = (
 )
 
 
-def _affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """Return scale and shift of a batch norm in evaluation."""
-    assert norm.running_var is not None
-    assert norm.running_mean is not None
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    return scale, norm.bias - norm.running_mean * scale
-
-
-class StridedProduct(nn.Module):
-    """A stride-2 causal convolution of width 5 and its batch norm, as one matrix product over gathered
-    frames.
-    """
-
-    def __init__(self, convolution: nn.Conv1d, norm: nn.BatchNorm1d) -> None:
-        super().__init__()
-        scale, shift = _affine(norm)
-        assert convolution.bias is not None
-        weight = convolution.weight * scale[:, None, None]
-        self.product = nn.Linear(weight.shape[1] * weight.shape[2], weight.shape[0])
-        self.product.weight.data = weight.permute(0, 2, 1).flatten(1)
-        self.product.bias.data = convolution.bias * scale + shift
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """Map (B, T + 3, C) to (B, T / 2, out)."""
-        count = (frames.shape[1] - 3) // 2
-        gathered = torch.cat([frames[:, tap : tap + 2 * count - 1 : 2] for tap in range(5)], 2)
-        return functional.silu(self.product(gathered))
-
-
-def fold_blocks(blocks: nn.ModuleList) -> None:
-    """Put the blocks' batch norms and scales into their weights."""
-    for block in blocks:
-        scale, shift = _affine(block.norm)
-        block.depthwise.weight.data *= scale[:, None, None]
-        block.depthwise.bias.data = block.depthwise.bias * scale + shift
-        block.norm = nn.Identity()
-        block.contract.weight.data *= block.scale[:, None]
-        block.contract.bias.data *= block.scale
-        block.scale.data = torch.ones_like(block.scale)
-
-
-def folded_head(norm: nn.BatchNorm1d, head: nn.Linear) -> nn.Linear:
-    """Return the head with the batch norm before it in its weights."""
-    scale, shift = _affine(norm)
-    folded = nn.Linear(head.in_features, head.out_features)
-    folded.weight.data = head.weight * scale
-    folded.bias.data = head.bias + head.weight @ shift
-    return folded
-
-
-class StreamingModel(nn.Module):
+class StreamingModel(FoldedNetwork):
     """The network in the five-in, five-out form of a NeMo streaming CTC encoder.
 
     `cache_last_channel` holds the blocks' inputs (B, blocks, kernel - 1, channels); `cache_last_time` holds
@@ -93,20 +44,8 @@ class StreamingModel(nn.Module):
     """
 
     def __init__(self, model: AcousticModel, log_prior: NDArray[np.float32], alpha: float) -> None:
-        super().__init__()
-        s = model.settings
-        self.settings = s
-        self.mean: Tensor
-        self.scale: Tensor
-        self.offset: Tensor
-        self.register_buffer("mean", model.feature_mean.clone())
-        self.register_buffer("scale", model.feature_scale.clone())
-        self.register_buffer("offset", alpha * torch.from_numpy(log_prior))
-        self.front1 = StridedProduct(model.front1, model.front1_norm)
-        self.front2 = StridedProduct(model.front2, model.front2_norm)
-        self.blocks = model.blocks
-        fold_blocks(self.blocks)
-        self.head = folded_head(model.final_norm, model.head)
+        super().__init__(model, log_prior, alpha)
+        s = self.settings = model.settings
         self.sizes = (
             (s.mean_frames - 1) * FEATURE_BINS,
             3 * 2 * FEATURE_BINS,

@@ -15,20 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from training.checkpoints import load_average
-from training.export import (
-    Exported,
-    StridedProduct,
-    command_line,
-    fold_blocks,
-    folded_head,
-    put_metadata,
-    quantize,
-    shorten_names,
-)
+from training.export import Exported, command_line, put_metadata, quantize, shorten_names
+from training.folded import FoldedNetwork
 from training.model import FEATURE_BINS, SUBSAMPLING
 from training.whole import WholeModel, with_trailing_mean
 
@@ -36,23 +28,12 @@ NAME = "finals.int8.onnx"
 EXAMPLE_FRAMES = 256
 
 
-class FoldedModel(nn.Module):
-    """The network on features (1, T, 80), T a multiple of 4, normalization and prior in its weights."""
+class WholeUtterance(FoldedNetwork):
+    """The network on features (1, T, 80), T a multiple of 4, in one run."""
 
     def __init__(self, model: WholeModel, log_prior: NDArray[np.float32], alpha: float) -> None:
-        super().__init__()
+        super().__init__(model, log_prior, alpha)
         self.settings = model.settings
-        self.mean: Tensor
-        self.scale: Tensor
-        self.offset: Tensor
-        self.register_buffer("mean", model.feature_mean.clone())
-        self.register_buffer("scale", model.feature_scale.clone())
-        self.register_buffer("offset", alpha * torch.from_numpy(log_prior))
-        self.front1 = StridedProduct(model.front1, model.front1_norm)
-        self.front2 = StridedProduct(model.front2, model.front2_norm)
-        self.blocks = model.blocks
-        fold_blocks(self.blocks)
-        self.head = folded_head(model.final_norm, model.head)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return log-probabilities less the prior (1, T / 4, labels)."""
@@ -77,7 +58,7 @@ def export_finals(checkpoint: Path, log_prior: NDArray[np.float32], alpha: float
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            FoldedModel(trained, log_prior, alpha).eval(),
+            WholeUtterance(trained, log_prior, alpha).eval(),
             (torch.zeros(1, EXAMPLE_FRAMES, FEATURE_BINS),),
             str(exported.float32),
             input_names=["features"],
