@@ -195,9 +195,13 @@ static void open_gates(const walk *w, int32_t node) {
     memcpy(m->open, number + a->n_gates, 8 * (size_t)width);
     for (int32_t e = m->edge_start[node]; e < m->edge_start[node + 1]; e++) {
         const cv_edge *edge = &w->edges[e];
-        if (edge->kind == CV_EDGE_SKIP) continue;
-        const uint64_t *row =
-            edge->kind == CV_EDGE_NUMBER ? number : a->gates + (size_t)edge->word * (size_t)a->n_gates;
+        const uint64_t *row = number;
+        if (edge->kind == CV_EDGE_WORD) {
+            if (edge->word < 0 || edge->word >= a->n_words) continue; /* no list begins with it */
+            row = a->gates + (size_t)edge->word * (size_t)a->n_gates;
+        } else if (edge->kind != CV_EDGE_NUMBER) {
+            continue;
+        }
         for (int32_t i = 0; i < width; i++) m->open[i] |= row[i];
     }
 }
