@@ -39,6 +39,7 @@ from carvoice.asr.models import load_model
 from carvoice.config import Config
 from carvoice.grammar import build_acceptor, compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
+from carvoice.grammar.usage import WordUsage, files_of_tests, sentences_of_tests
 from carvoice.nlu.confusion import Confusions
 from carvoice.nlu.understander import Understander, UnderstanderSettings
 from carvoice.records import SAMPLE_RATE_HZ, Hypothesis
@@ -157,6 +158,7 @@ class Ear:
                 settings=replace(settings_of(loaded.decoding), **settings),
                 skip_phrases=manners,
                 meaning=self.key,
+                usage=WordUsage.of(sentences_of_tests(files_of_tests([grammar]))),
             )
             for lexicon in (Lexicon.load(), StrangeLexicon())
         ]

@@ -94,7 +94,7 @@ class CarEars:
         ears = Ears(config)
         self.config, self.understander, self.lexicon = config, ears.understander, ears.lexicon
         self.frequent = frozenset(ears.lexicon.frequent_words(FREQUENT))
-        self.recognizer = rooms.build_recognizer(ears.automaton, ears.lexicon, config.asr)
+        self.recognizer = rooms.build_recognizer(ears.automaton, ears.lexicon, config)
         self._prefix_parser = rooms.build_prefix_parser(ears.automaton)
 
     def meaning(self, text: str) -> list[tuple[str, tuple[tuple[str, str], ...]]]:

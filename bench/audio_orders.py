@@ -73,7 +73,7 @@ class Ear:
     def __init__(self) -> None:
         config, lexicon = Config(), Lexicon.load()
         automaton = rooms.build_automaton(config.language)
-        self._recognizer = rooms.build_recognizer(automaton, lexicon, config.asr)
+        self._recognizer = rooms.build_recognizer(automaton, lexicon, config)
         self._understander = rooms.build_understander(automaton, lexicon, config.nlu)
 
     def meaning(self, hypothesis: Hypothesis) -> object:

@@ -64,7 +64,7 @@ def test_front_end(benchmark):
 
 
 def test_recognizer_after_the_last_frame(benchmark, ears, config, clip):
-    stream = rooms.build_recognizer(ears.automaton, ears.lexicon, config.asr).create_stream()
+    stream = rooms.build_recognizer(ears.automaton, ears.lexicon, config).create_stream()
 
     def heard():
         stream.reset()

@@ -34,9 +34,11 @@ from carvoice.asr.utterance_model import UtteranceModel
 from carvoice.errors import ModelError
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.grammar.store import cache_folder
+from carvoice.grammar.usage import WordUsage
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray, Hypothesis, Word
 
 _MOST_ALTERNATIVES = 8
+_USAGE = 0.4  # weight of how usual the words are, against the cost of the sounds
 _NO_ORDER = 0.5
 _MOST_PHONES = 40  # that count: seconds of babble add up to anything
 _SURE_ODDS = 3.0
@@ -59,6 +61,7 @@ class GrammarRecognizer:
         order_calibration: to that of an order, whichever.
         free_phones: what the words have to stand against.
         free_words: finds what was said instead of an order, and how much better that fits.
+        usage: how orders are usually worded.
         decoder: what utterances that begin now are decoded with.
 
     Args:
@@ -71,6 +74,7 @@ class GrammarRecognizer:
         skip_phrases: phrases that may stand before and after a command ("could you", "please").
         meaning: what a text means, so that two wordings of one order are no doubt about it; by default
             every text means something else. Called from the streams' threads.
+        usage: how orders are usually worded; by default none is preferred.
 
     Raises:
         ModelError: the model is missing, damaged or of another kind.
@@ -88,6 +92,7 @@ class GrammarRecognizer:
         threads: int = 1,
         skip_phrases: Iterable[str] = (),
         meaning: Callable[[str], Hashable] | None = None,
+        usage: WordUsage | None = None,
     ) -> None:
         self._model = model or embedded_model()
         self._lexicon = lexicon or Lexicon.load()
@@ -102,6 +107,7 @@ class GrammarRecognizer:
         self.phones = {number: phone for phone, number in self.acoustic.tokens.items()}
         self.calibration = Calibration.of(self._model.confidence)
         self.order_calibration = Calibration.of(self._model.confidence.get("order", {}))
+        self.usage = usage or WordUsage({})
         self.free_phones = FreePhones(self._lexicon, self.acoustic.tokens, self._cache)
         self.free_words = FreeWords(self._lexicon, self.acoustic.tokens, self._cache)
         self.decoder = self._decoder(acceptor, meaning or (lambda text: text))
@@ -158,13 +164,14 @@ class _Ending:
 
     Attributes:
         rows: log-probabilities (frames, tokens).
-        paths, texts: the readings, best first.
+        paths, texts, costs: the readings, best first, and what each costs with its wording, nats.
         laid: the best one laid over the rows; None when it holds no word.
     """
 
     rows: FloatMatrix
     paths: list[WordPath]
     texts: list[str]
+    costs: list[float]
     laid: Alignment | None
 
 
@@ -228,16 +235,23 @@ class GrammarStream(UtteranceStream):
     def _at_end(self, padding: FloatArray) -> Hypothesis:
         decoder = self._decoder
         raw = self._posteriors.at_end(padding)
-        paths = best_paths(self._search, raw)
+        readings = sorted(
+            (
+                (path.cost + _USAGE * self._recognizer.usage.cost(text.split()), text, path)
+                for path in best_paths(self._search, raw)
+                for text in (decoder.text_of(path.labels),)
+            ),
+            key=lambda reading: reading[0],
+        )
+        costs, texts, paths = (list(column) for column in zip(*readings, strict=True))
         best = paths[0]
         log_probs = normalized(raw)
         laid = align(log_probs, best.tokens)
-        texts = [decoder.text_of(path.labels) for path in paths]
         words = self._words(best, laid) if laid is not None else ()
-        self._ending = _Ending(raw, paths, texts, laid if words else None)
+        self._ending = _Ending(raw, paths, texts, costs, laid if words else None)
         others = [
-            (text, path.cost - best.cost)
-            for text, path in zip(texts[1:], paths[1:], strict=True)
+            (text, cost - costs[0])
+            for text, cost in zip(texts[1:], costs[1:], strict=True)
             if text and text != texts[0]
         ][:_MOST_ALTERNATIVES]
         return Hypothesis(
@@ -276,8 +290,7 @@ class GrammarStream(UtteranceStream):
         root = math.sqrt(min(phones, _MOST_PHONES))
         per_root = root / phones
         order_rows = normalized(ending.rows[int(laid.first[0]) : int(laid.last[-1]) + 1])
-        costs = [path.cost for path in ending.paths]
-        odds = log_odds(costs, [self._decoder.meaning(text) for text in ending.texts])
+        odds = log_odds(ending.costs, [self._decoder.meaning(text) for text in ending.texts])
         words = [
             (graph.words[label - 1], span)
             for label, span in zip(best.labels, best.spans, strict=True)

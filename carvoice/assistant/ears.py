@@ -80,7 +80,7 @@ class Ears:
         config = self._config
         with self._replacing:
             automaton, known = self.automaton, dict(self.names)
-        recognizer = rooms.build_recognizer(automaton, self.lexicon, config.asr)
+        recognizer = rooms.build_recognizer(automaton, self.lexicon, config)
         phrase = config.asr.wake_phrase
         settings = WakeSettings(config.asr.wake_threshold)
         wake = WakeSpotter(recognizer.acoustic, (phrase,), self.lexicon, settings) if phrase else None

@@ -12,10 +12,10 @@ from carvoice.asr.models import Model, embedded_model, load_model
 from carvoice.audio import FrontEnd, FrontEndSettings
 from carvoice.audio.devices import FarTap, LoopbackTap, MicrophoneSource, NullSink, SpeakerSink
 from carvoice.audio.settings import SEATS_M
-from carvoice.config import AsrConfig, AudioConfig, LanguageConfig, NluConfig, TtsConfig
+from carvoice.config import AsrConfig, AudioConfig, Config, LanguageConfig, NluConfig, TtsConfig
 from carvoice.errors import ConfigError
 from carvoice.grammar import Automaton
-from carvoice.grammar.kept import compile_files
+from carvoice.grammar.kept import compile_files, kept_usage
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.grammar.store import cache_folder
 from carvoice.modelstore import ModelStore
@@ -73,22 +73,24 @@ def build_prefix_parser(automaton: Automaton) -> Understander:
     return Understander(automaton, None, UnderstanderSettings(near_misses=False))
 
 
-def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: AsrConfig) -> GrammarRecognizer:
-    """The embedded recognizer over the grammar.
+def build_recognizer(automaton: Automaton, lexicon: Lexicon, config: Config) -> GrammarRecognizer:
+    """The embedded recognizer over the grammar, which it prefers worded as in the tests beside it.
 
     Raises:
         ModelError: the model is missing or damaged.
+        GrammarError: a test file is no YAML.
     """
     from carvoice.asr.grammar_recognizer import GrammarRecognizer
     from carvoice.asr.sentences import sentences
 
     return GrammarRecognizer(
         sentences(automaton, _kept_grammars()),
-        find_asr_model(config),
+        find_asr_model(config.asr),
         lexicon,
-        threads=config.threads,
+        threads=config.asr.threads,
         skip_phrases=automaton.skip_texts(),
         meaning=meaning_of(automaton),
+        usage=kept_usage(grammar_paths(config.language), _kept_grammars()),
     )
 
 

@@ -33,7 +33,7 @@ class WholeEar:
 
         ears = Ears(settings)
         self._understander = ears.understander
-        self._stream = rooms.build_recognizer(ears.automaton, ears.lexicon, settings.asr).create_stream()
+        self._stream = rooms.build_recognizer(ears.automaton, ears.lexicon, settings).create_stream()
 
     def hear(
         self, sound: FloatArray, chunk_samples: int

@@ -2,7 +2,8 @@
 
 The cache is keyed by all that an automaton is made of: the files with their places (which errors and
 explanations name), the language, and the compiler's own sources, so that nothing stale is ever taken. So it
-is with the word acceptor of an automaton, which takes longer to build than the automaton itself.
+is with the word acceptor of an automaton, which takes longer to build than the automaton itself, and with the
+words of its tests.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,7 @@ from carvoice.grammar.acceptor import WordAcceptor, build_acceptor
 from carvoice.grammar.automaton import Automaton
 from carvoice.grammar.compiler import compile_grammar
 from carvoice.grammar.loader import grammar_files, load_grammar
+from carvoice.grammar.usage import WordUsage, files_of_tests, sentences_of_tests
 
 _LOG = logging.getLogger(__name__)
 _MOST_KEPT = 16
@@ -72,6 +74,25 @@ def kept_acceptor(
     )
 
 
+def kept_usage(paths: Sequence[Path], folder: Path) -> WordUsage:
+    """How the tests beside grammar files are worded, from the cache when the same ones were counted before.
+
+    Args:
+        paths: files or folders of the grammar.
+        folder: the cache; made if missing.
+
+    Raises:
+        GrammarError: a test file is no YAML.
+    """
+    files = files_of_tests(paths)
+    return _kept(
+        folder / f"{_files_key(files)}.usage",
+        store.load_usage,
+        lambda: WordUsage.of(sentences_of_tests(files)),
+        store.save_usage,
+    )
+
+
 def _kept(
     file: Path, load: Callable[[Path], _T], build: Callable[[], _T], save: Callable[[_T, Path], None]
 ) -> _T:
@@ -95,10 +116,14 @@ def _keep(found: _T, file: Path, save: Callable[[_T, Path], None]) -> None:
 
 
 def _key(paths: Sequence[Path], language: str) -> str:
+    return _files_key(grammar_files(paths), language, *map(str, paths))
+
+
+def _files_key(files: Iterable[Path], *made_with: str) -> str:
     digest = hashlib.sha256(_compiler().encode())
-    for part in (language, *map(str, paths)):
+    for part in made_with:
         digest.update(part.encode() + b"\0")
-    for file in grammar_files(paths):
+    for file in files:
         digest.update(str(file).encode() + b"\0")
         try:
             digest.update(hashlib.sha256(file.read_bytes()).digest())

@@ -19,6 +19,7 @@ import numpy as np
 from carvoice.errors import GrammarError
 from carvoice.grammar.acceptor import WordAcceptor
 from carvoice.grammar.automaton import Automaton, BlockInfo, ListProgram, TemplateInfo
+from carvoice.grammar.usage import WordUsage
 
 FORMAT = 4
 _MAGIC = b"carvoice-automaton\n"
@@ -113,6 +114,23 @@ def load_acceptor(path: Path) -> WordAcceptor:
         raise GrammarError(
             f"no word acceptor of this version ({error}); build it again", path=path
         ) from error
+
+
+def save_usage(usage: WordUsage, path: Path) -> None:
+    """Write counts of words, as JSON; readers never see half a file."""
+    _write_whole(path, json.dumps(usage.pairs, ensure_ascii=False).encode())
+
+
+def load_usage(path: Path) -> WordUsage:
+    """Read counts of words.
+
+    Raises:
+        GrammarError: the file is missing, cut off, or none of ours.
+    """
+    try:
+        return WordUsage(json.loads(path.read_bytes()))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise GrammarError(f"no counts of words of this version ({error}); count again", path=path) from error
 
 
 def load(path: Path) -> Automaton:

@@ -13,6 +13,7 @@ from carvoice.asr.confidence import Fit
 from carvoice.asr.grammar_recognizer import GrammarRecognizer
 from carvoice.asr.graph import GraphSettings
 from carvoice.errors import AudioFormatError, ModelError
+from carvoice.grammar.usage import WordUsage
 
 
 def hear(recognizer, sound, chunk=1600):
@@ -28,6 +29,17 @@ def test_sentences_of_the_grammar(recognizer, say, sentence):
     assert heard.text == sentence
     assert heard.is_final
     assert heard.source == "grammar"
+
+
+@pytest.mark.parametrize("usual", ["turn right", "turn write"])
+def test_of_what_sounds_alike_the_usual_is_heard(model, lexicon, cache, say, usual):
+    ear = GrammarRecognizer(
+        tree_of(["turn right", "turn write"]), model, lexicon, cache=cache, usage=WordUsage.of([usual])
+    )
+    heard = hear(ear, say("turn right"))
+    assert heard.text == usual
+    assert list(heard.alternative_costs) == sorted(heard.alternative_costs)
+    assert heard.alternative_costs[0] > 0.0
 
 
 def test_two_commands_joined(recognizer, say):

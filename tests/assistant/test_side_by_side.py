@@ -26,7 +26,7 @@ def build(tmp_path):
             {"language": {"shipped": False, "grammars": [grammar]}, "asr": {"open_model": str(open_model)}}
         )
         ears = Ears(settings)
-        recognizer = rooms.build_recognizer(ears.automaton, ears.lexicon, settings.asr)
+        recognizer = rooms.build_recognizer(ears.automaton, ears.lexicon, settings)
         return recognizer, rooms.build_listening(recognizer, ears.automaton, settings.asr)
 
     return build_with
