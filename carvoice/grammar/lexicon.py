@@ -112,6 +112,15 @@ class Lexicon:
             self._parsed[word] = known
         return known
 
+    def usual_pronunciation(self, word: str) -> Phones:
+        """The most usual way to say ``word``; of one that is not listed a third of the work.
+
+        Raises:
+            GrammarError: it has no sound.
+        """
+        lower = word.lower()
+        return self.pronunciations(lower)[0] if lower in self else phonemize(lower, ENGLISH_VOICES[0])
+
 
 def _read(path: Path) -> str:
     try:

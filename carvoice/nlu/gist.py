@@ -100,7 +100,7 @@ class Gist:
         whole: per meaning, whether nothing is missing in it: it has no slot with many values.
         closed: the slots with few values.
         embeddings: float32 (features + 1, dimensions).
-        weights: float32 (dimensions, meanings).
+        weights: float64 (dimensions, meanings), as the scores are computed: converting them takes longer.
         bias: float32 (meanings,).
         places: the index of each meaning.
         intents: the intent of each meaning.
@@ -112,7 +112,7 @@ class Gist:
     whole: tuple[bool, ...]
     closed: frozenset[str]
     embeddings: NDArray[np.float32]
-    weights: NDArray[np.float32]
+    weights: NDArray[np.float64]
     bias: NDArray[np.float32]
     places: Mapping[Meaning, int]
     intents: NDArray[np.str_]
@@ -198,7 +198,7 @@ def load_gist(path: Path) -> Gist:
         tuple(bool(item) for item in about["whole"]),
         frozenset(about["closed"]),
         embeddings.astype(np.float32),
-        weights.astype(np.float32),
+        weights.astype(np.float32).astype(np.float64),
         bias,
         {meaning: place for place, meaning in enumerate(meanings)},
         np.array([intent for intent, _ in meanings]),

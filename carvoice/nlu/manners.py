@@ -7,8 +7,9 @@ A grammar may say its own under ``settings:`` (``fillers``, ``small``, ``negatio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 
@@ -163,6 +164,24 @@ def manners_of(language: str, settings: Mapping[str, Any] | None = None) -> Mann
         joints=(*base.joints, *_lower(extra.get("joints"))),
         corrections=(*base.corrections, *_lower(extra.get("corrections"))),
     )
+
+
+def longest_phrase(words: Sequence[str], at: int, phrases: tuple[str, ...]) -> int:
+    """Number of words of the longest of the phrases that stands at a place; 0 if there is none."""
+    for phrase in _by_first_word(phrases).get(words[at], ()):
+        if tuple(words[at : at + len(phrase)]) == phrase:
+            return len(phrase)
+    return 0
+
+
+@lru_cache(maxsize=64)
+def _by_first_word(phrases: tuple[str, ...]) -> Mapping[str, tuple[tuple[str, ...], ...]]:
+    """Phrases in words, the longest first."""
+    found: dict[str, tuple[tuple[str, ...], ...]] = {}
+    for phrase in sorted((tuple(phrase.split()) for phrase in phrases), key=len, reverse=True):
+        if phrase:
+            found[phrase[0]] = (*found.get(phrase[0], ()), phrase)
+    return found
 
 
 def _lower(words: Iterable[Any] | None) -> frozenset[str]:

@@ -10,7 +10,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -20,12 +20,11 @@ from carvoice.grammar.numbers import spoken
 from carvoice.grammar.words import WILDCARD, number_value, split_words, tokenize
 from carvoice.nlu._align import Aligner
 from carvoice.nlu.manners import Manners
-from carvoice.nlu.speller import Speller
+from carvoice.nlu.speller import MAX_REMEMBERED, Speller
 from carvoice.nlu.trie import pronunciation_trie
 
 MAX_HEARD_WORDS = 100
 SURE_SCORE = 0.9  # a recognizer's probability of a word from which it counts as sure
-MAX_REMEMBERED = 20_000  # words
 
 
 HeardSpan: TypeAlias = tuple[int, int, int, float, float]
@@ -72,8 +71,7 @@ class SearchSettings:
     skip_telling: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class HeardWord:
+class HeardWord(NamedTuple):
     """A word heard, with its phones, its place in the text, and how much its phones count: 1, or less where
     the recognizer was in doubt."""
 
@@ -84,9 +82,8 @@ class HeardWord:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """A sentence of the grammar for what was heard.
+class Correction(NamedTuple):
+    """A sentence of the grammar for what was heard; a tuple, as a dataclass takes longer to make.
 
     Attributes:
         cost: how far it is from what was heard.
@@ -145,6 +142,9 @@ class PhoneticSearch:
     ) -> None:
         confusions = speller.confusions
         self._variants = speller.variants
+        self._usual = speller.usual
+        self._sounds: dict[str, list[tuple[str, bytes]]] = {}
+        self._costs: dict[tuple[str, bytes], tuple[int, float, float]] = {}
         self._settings = settings or SearchSettings()
         self._language = language
         self._manners = manners or Manners()
@@ -160,11 +160,13 @@ class PhoneticSearch:
         self._words = acceptor.words
         self._ids = {word: index for index, word in enumerate(acceptor.words)}
         self._confusions = confusions
-        self._skip_costs: dict[str, float] = {}
         used = [label for label in np.unique(acceptor.labels).tolist() if acceptor.words[label] != WILDCARD]
         speller.learn(acceptor.words[label] for label in used)
         spelled = [(label, form) for label in used for form in self._variants(acceptor.words[label])]
         trie = pronunciation_trie(spelled, len(acceptor.words))
+        self._phones = [0] * len(acceptor.words)  # of the most usual way to say a word
+        for label, form in reversed(spelled):
+            self._phones[label] = len(form)
         drop_word = np.array([self._drop_cost(word) for word in acceptor.words], np.float32)
         limits = np.array(
             [
@@ -195,16 +197,24 @@ class PhoneticSearch:
         heard: list[HeardWord] = []
         for token in tokenize(text):
             weight = _weight(scores[text.count(" ", 0, token.start)]) if scores else 1.0
-            for word in split_words(token.text):
-                value = number_value(word)
-                said = [word]
-                if value is not None:
-                    said = _say(value, self._language)
-                for part in said:
-                    variants = self._variants(part)
-                    if variants:
-                        heard.append(HeardWord(part, variants[0], token.start, token.end, weight))
+            said = self._sounds.get(token.text)
+            for part, symbols in self._spell(token.text) if said is None else said:
+                heard.append(HeardWord(part, symbols, token.start, token.end, weight))
         return heard
+
+    def _spell(self, token: str) -> list[tuple[str, bytes]]:
+        """The words that are said for a token, with their phones."""
+        said: list[tuple[str, bytes]] = []
+        for word in split_words(token):
+            value = number_value(word)
+            for part in [word] if value is None else _say(value, self._language):
+                symbols = self._usual(part)
+                if symbols:
+                    said.append((part, symbols))
+        if len(self._sounds) > MAX_REMEMBERED:
+            self._sounds.clear()
+        self._sounds[token] = said
+        return said
 
     def search(
         self, heard: Sequence[HeardWord], limit: float = math.inf, *, is_narrow: bool = False
@@ -219,31 +229,35 @@ class PhoneticSearch:
         if not heard or len(heard) > MAX_HEARD_WORDS:
             return
         words: list[HeardSpan] = []
+        numbers: list[int] = []
         at = 0
         idle = self._in_phrases(heard)
-        for index, word in enumerate(heard):
-            end = at + len(word.symbols)
-            known = self._ids.get(word.text, -1)
-            skip = self._settings.skip_filler if index in idle else self._skip_cost(word)
-            words.append((at, end, known, skip, self._lost_cost(word, known)))
+        for index, (text, symbols, _, _, _) in enumerate(heard):
+            end = at + len(symbols)
+            known, skip, lost = self._costs.get((text, symbols)) or self._costs_of(text, symbols)
+            words.append((at, end, known, self._settings.skip_filler if index in idle else skip, lost))
             at = end
+            if text in self.number_words and text not in self._little:
+                numbers.append(index)
         weights = None
         if any(word.weight != 1.0 for word in heard):
             weights = [word.weight for word in heard for _ in word.symbols]
         phones = b"".join(word.symbols for word in heard)
         beam = self._settings.narrow_beam if is_narrow else self._settings.beam
+        starts = [word[0] for word in words]
         for cost, steps in self._aligner.search(phones, words, beam, limit, weights):
-            yield self._correction(cost, steps, heard, words)
+            yield self._correction(cost, steps, heard, starts, at, numbers)
 
     def _correction(
         self,
         cost: float,
         steps: list[tuple[int, int, int, float]],
         heard: Sequence[HeardWord],
-        words: list[HeardSpan],
+        starts: Sequence[int],
+        phones: int,
+        numbers: Sequence[int],
     ) -> Correction:
-        starts = [word[0] for word in words]
-        phones = words[-1][1]
+        vocabulary, small = self._words, self._manners.small
         texts: list[str] = []
         places: list[tuple[int, int]] = []
         settled: set[int] = set()
@@ -257,33 +271,29 @@ class PhoneticSearch:
                 skipped += last - first
                 skipped_words += spoken_word not in self._little
                 told += spoken_word in (self._talk_first if not texts else self._talk)
-                lost_numbers += spoken_word in self.number_words and spoken_word not in self._little
+                lost_numbers += index in numbers
                 continue
-            if word >= len(self._words):
-                passed = heard[word - len(self._words)]
-                settled.add(word - len(self._words))
+            if word >= len(vocabulary):
+                passed = heard[word - len(vocabulary)]
+                settled.add(word - len(vocabulary))
                 texts.append(passed.text)
                 places.append((passed.start, passed.end))
                 continue
-            meant = self._words[word]
+            meant = vocabulary[word]
             texts.append(meant)
             begin = max(0, bisect_right(starts, first) - 1)
-            end = max(begin, bisect_right(starts, max(first, last - 1)) - 1)
+            end = begin if last <= first + 1 else max(begin, bisect_right(starts, last - 1) - 1)
             places.append((heard[begin].start, heard[end].end))
             if step_cost == 0.0:
                 settled.update(range(begin, end + 1))
                 continue
             if last == first:
-                dropped += meant not in self._manners.small
-            elif meant not in self._manners.small:  # "car" is no filler where the grammar wants it
-                worst = max(worst, step_cost / len(self._variants(meant)[0]))
+                dropped += meant not in small
+            elif meant not in small:  # "car" is no filler where the grammar wants it
+                worst = max(worst, step_cost / self._phones[word])
             if meant in self.number_words and meant not in self._little:
-                number_cost = max(number_cost, step_cost / len(self._variants(meant)[0]))
-        lost_numbers += sum(
-            word.text in self.number_words and word.text not in self._little
-            for index, word in enumerate(heard)
-            if index not in settled
-        )
+                number_cost = max(number_cost, step_cost / self._phones[word])
+        lost_numbers += sum(index not in settled for index in numbers)
         return Correction(
             cost=cost,
             text=" ".join(texts),
@@ -312,38 +322,36 @@ class PhoneticSearch:
     def _drop_cost(self, word: str) -> float:
         return self._settings.drop_small if word in self._manners.small else self._settings.drop_word
 
-    def _lost_cost(self, word: HeardWord, known: int) -> float:
-        if known < 0 or word.text in self._little:
-            return 0.0
-        return self._settings.lost_number if word.text in self.number_words else self._settings.lost_word
+    def _costs_of(self, text: str, symbols: bytes) -> tuple[int, float, float]:
+        """Of a heard word: its number or -1, the cost of leaving it out, of losing it."""
+        known = self._ids.get(text, -1)
+        lost = 0.0
+        if known >= 0 and text not in self._little:
+            lost = self._settings.lost_number if text in self.number_words else self._settings.lost_word
+        if len(self._costs) > MAX_REMEMBERED:
+            self._costs.clear()
+        found = self._costs[text, symbols] = known, self._cost_of_skipping(text, symbols), lost
+        return found
 
-    def _skip_cost(self, word: HeardWord) -> float:
-        known = self._skip_costs.get(word.text)
-        if known is None:
-            if len(self._skip_costs) > MAX_REMEMBERED:
-                self._skip_costs.clear()
-            known = self._skip_costs[word.text] = self._cost_of_skipping(word)
-        return known
-
-    def _cost_of_skipping(self, word: HeardWord) -> float:
+    def _cost_of_skipping(self, text: str, symbols: bytes) -> float:
         settings = self._settings
-        if word.text in self._fillers:
+        if text in self._fillers:
             return settings.skip_filler
-        if word.text in self._manners.telling or word.text in self._manners.negations:
+        if text in self._manners.telling or text in self._manners.negations:
             return settings.skip_telling
-        if word.text in self._manners.small:
+        if text in self._manners.small:
             return settings.skip_small
-        if word.text in self._manners.speakers:
+        if text in self._manners.speakers:
             return settings.skip_speaker
-        far = settings.skip_word + settings.skip_phone * len(word.symbols)
-        if word.text in self._ids:
+        far = settings.skip_word + settings.skip_phone * len(symbols)
+        if text in self._ids:
             return far  # a word of the grammar is no courtesy misheard: "fan" is not "can"
-        near = min((self._distance(form, word.symbols) for form in self._courtesies()), default=far)
+        near = min((self._distance(form, symbols) for form in self._courtesies()), default=far)
         return min(far, settings.skip_filler + near)
 
     def _courtesies(self) -> list[bytes]:
         """How the polite words sound: one that was misheard ("plays" for "please") may be left out too."""
-        return [form for word in self._manners.courtesies for form in self._variants(word)[:1]]
+        return [form for word in self._manners.courtesies if (form := self._usual(word))]
 
     def _distance(self, meant: bytes, heard: bytes) -> float:
         """Weighted edit distance between two words."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from carvoice.grammar.words import Token, tokenize
-from carvoice.nlu.manners import Manners
+from carvoice.nlu.manners import Manners, longest_phrase
 
 MAX_REMARK_WORDS = 9
 MIN_WISH_WORDS = 2
@@ -22,7 +22,7 @@ def wishes_beside_remarks(text: str, manners: Manners) -> Iterator[tuple[tuple[i
     words = [token.text for token in tokens]
     for length in range(2, min(MAX_REMARK_WORDS, len(words) - MIN_WISH_WORDS) + 1):
         cut = len(words) - length
-        if is_remark(words[:length], manners) and _may_begin(words[length], manners):
+        if _may_begin(words[length], manners) and is_remark(words[:length], manners):
             yield _span(tokens[length:]), _span(tokens[:length])
         complete = words[cut - 1] not in manners.unfinished and _may_begin(words[0], manners)
         if complete and is_remark(words[cut:], manners):
@@ -37,9 +37,11 @@ def is_plea(text: str, manners: Manners) -> bool:
 
 def is_remark(words: Sequence[str], manners: Manners) -> bool:
     """Do these words make a clause that says how things are, and nothing about what others said?"""
-    opener = _opener(words, manners.remark_openers)
+    opener = longest_phrase(words, 0, manners.remark_openers)
     words = [word for word in words if word not in manners.fillers]
     if not words or words[-1] in manners.unfinished:
+        return False
+    if not opener and words[0] not in manners.remark_subjects:
         return False
     if words[-1].endswith(manners.ongoing) and words[-1] not in manners.feelings:
         return False
@@ -48,7 +50,7 @@ def is_remark(words: Sequence[str], manners: Manners) -> bool:
     if opener:
         rest = words[opener:]
         return bool(rest) and not any(word in manners.negations for word in rest)
-    if words[0] not in manners.remark_subjects or any(word in manners.negations for word in words):
+    if any(word in manners.negations for word in words):
         return False
     # "my hands are freezing", "the sun is too strong", "my back hurts"
     return any(
@@ -60,17 +62,8 @@ def is_remark(words: Sequence[str], manners: Manners) -> bool:
 
 def _may_begin(word: str, manners: Manners) -> bool:
     """May a wish beside a remark begin with this word? Who tells of himself goes on telling."""
-    return word not in manners.small | manners.speakers | manners.telling | manners.negations
-
-
-def _opener(words: Sequence[str], openers: Sequence[str]) -> int:
-    """Number of words of the longest opener at the beginning; 0 if there is none."""
-    best = 0
-    for phrase in openers:
-        parts = phrase.split()
-        if list(words[: len(parts)]) == parts:
-            best = max(best, len(parts))
-    return best
+    few = (manners.small, manners.speakers, manners.telling, manners.negations)
+    return not any(word in words for words in few)
 
 
 def _span(tokens: Sequence[Token]) -> tuple[int, int]:

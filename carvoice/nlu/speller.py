@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Protocol
 
 from carvoice.errors import GrammarError
 from carvoice.nlu.confusion import Confusions
 
 MAX_PHONES_PER_WORD = 24
+MAX_REMEMBERED = 20_000  # words heard
 
 
 class Pronouncer(Protocol):
@@ -17,12 +19,18 @@ class Pronouncer(Protocol):
     def pronunciations(self, word: str) -> tuple[tuple[str, ...], ...]:
         """Every way to say the word, most usual first."""
 
+    def usual_pronunciation(self, word: str) -> tuple[str, ...]:
+        """The most usual way to say the word."""
+
     def learn(self, words: Iterable[str]) -> None:
         """Find out how all these words are said, faster than one by one."""
 
 
 class Speller:
     """Spells words in the symbols of a table of confusions, and remembers them.
+
+    Attributes:
+        usual: the most usual way to say a word; b"" if it has no sound.
 
     Args:
         lexicon: pronunciations; None spells with letters.
@@ -34,6 +42,7 @@ class Speller:
         self._lexicon = lexicon
         self._numbers = {symbol: index for index, symbol in enumerate(confusions.symbols)}
         self._known: dict[str, tuple[bytes, ...]] = {}
+        self.usual = lru_cache(MAX_REMEMBERED)(self._spell_usual)
 
     def learn(self, words: Iterable[str]) -> None:
         """Make many words known at once."""
@@ -47,14 +56,26 @@ class Speller:
             known = self._known[word] = self._spell(word)
         return known
 
+    def _spell_usual(self, word: str) -> bytes:
+        """The most usual way to say a word; b"" if it has no sound."""
+        if word in self._known or self._lexicon is None:
+            return next(iter(self.variants(word)), b"")
+        try:
+            return self._coded(self._lexicon.usual_pronunciation(word))
+        except GrammarError:
+            return b""
+
     def _spell(self, word: str) -> tuple[bytes, ...]:
-        numbers = self._numbers
         if self._lexicon is None:
-            letters = bytes(numbers[letter] for letter in word if letter in numbers)
-            return (letters[:MAX_PHONES_PER_WORD],) if letters else ()
+            letters = self._coded(word)
+            return (letters,) if letters else ()
         try:
             variants = self._lexicon.pronunciations(word)
         except GrammarError:
             return ()
-        coded = (bytes(numbers[phone] for phone in variant if phone in numbers) for variant in variants)
-        return tuple(dict.fromkeys(variant[:MAX_PHONES_PER_WORD] for variant in coded if variant))
+        coded = (self._coded(variant) for variant in variants)
+        return tuple(dict.fromkeys(variant for variant in coded if variant))
+
+    def _coded(self, symbols: Iterable[str]) -> bytes:
+        numbers = self._numbers
+        return bytes(numbers[symbol] for symbol in symbols if symbol in numbers)[:MAX_PHONES_PER_WORD]

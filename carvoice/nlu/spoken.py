@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from carvoice.grammar.words import tokenize
-from carvoice.nlu.manners import Manners
+from carvoice.nlu.manners import Manners, longest_phrase
 
 MAX_COMMANDS = 4
 MAX_WORDS = 40
@@ -29,7 +29,7 @@ def joints(text: str, manners: Manners) -> Iterator[tuple[int, int]]:
     tokens = tokenize(text)
     words = [token.text for token in tokens]
     for index in range(1, len(words) - 1):
-        length = _longest(words, index, manners.joints)
+        length = longest_phrase(words, index, manners.joints)
         if length and index + length < len(words):
             yield tokens[index - 1].end, tokens[index + length].start
         elif tokens[index - 1].end < len(text) and text[tokens[index - 1].end] in ",;.":
@@ -50,7 +50,7 @@ def corrected(text: str, manners: Manners) -> Iterator[str]:
     if len(words) > MAX_WORDS:
         return
     for index in range(1, len(words) - 1):
-        length = _longest(words, index, manners.corrections)
+        length = longest_phrase(words, index, manners.corrections)
         if not length or index + length >= len(words):
             continue
         after = words[index + length :]
@@ -59,12 +59,3 @@ def corrected(text: str, manners: Manners) -> Iterator[str]:
         if words[index] in manners.refusals:
             yield " ".join(words[index:])  # "in order please, no shuffle" is no order to shuffle
         yield " ".join(after)
-
-
-def _longest(words: list[str], at: int, phrases: tuple[str, ...]) -> int:
-    best = 0
-    for phrase in phrases:
-        parts = phrase.split()
-        if words[at : at + len(parts)] == parts:
-            best = max(best, len(parts))
-    return best

@@ -99,6 +99,10 @@ class Understander:
 
         table = data_path(f"gist-{automaton.language.split('-')[0]}.npz")
         self._gist: Gist | None = load_gist(table) if table.exists() and lexicon is not None else None
+        if self._gist and {block.intent for block in automaton.blocks}.isdisjoint(
+            self._gist.intents.tolist()
+        ):
+            self._gist = None  # what it takes for nothing may be all that this grammar is about
         self.exact = ExactParser(automaton)
         self.sound: SoundParser | None = None
         self._near_misses: NearMisses | None = None

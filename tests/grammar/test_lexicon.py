@@ -31,6 +31,14 @@ def test_unlisted_word_is_said_by_the_text_to_phoneme_front_end(shipped):
     assert shipped.pronunciations("frunkify")[0][:4] == ("f", "r", "ah", "ng")
 
 
+@pytest.mark.parametrize("word", ["the", "capachino", "Milkinner", "sixty-nounce"])
+def test_the_usual_way_is_the_first_of_all(word):
+    lexicon = Lexicon({"the": "dh ah|dh iy"})
+    assert lexicon.usual_pronunciation(word) == Lexicon({"the": "dh ah|dh iy"}).pronunciations(word)[0]
+    with pytest.raises(GrammarError, match="no pronunciation"):
+        lexicon.usual_pronunciation("...")
+
+
 def test_case_does_not_matter(shipped):
     assert shipped.pronunciations("Window") == shipped.pronunciations("window")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from carvoice.errors import GrammarError
-from carvoice.grammar import compile_grammar, load_grammar
+from carvoice.grammar import compile_grammar, load_grammar, parse_grammar
 from carvoice.grammar.lexicon import Lexicon
 from carvoice.nlu import Understander
 from carvoice.nlu.confidence import MOST_INCOMPLETE, Evidence, probability
@@ -120,3 +120,19 @@ def test_a_wording_that_no_template_has(shipped):
 )
 def test_talk_about_the_same_things_is_not_guessed(shipped, text):
     assert shipped.parse(text)[0].rejected
+
+
+def test_a_grammar_that_the_classifier_knows_nothing_of_is_understood_without_it():
+    drinks = compile_grammar(
+        parse_grammar(
+            "language: en\nintents:\n  Brew:\n    data:\n"
+            "      - sentences: ['get me a {size} americano with milk']\n"
+            "lists:\n  size:\n    values: [small, medium, large]\n"
+        )
+    )
+    lexicon = Lexicon.load()
+    text = "get me a medium american with milk"
+    found = Understander(drinks, lexicon).parse(text)[0]
+    words = load_gist(SHIPPED).opinion(text.split(), frozenset())
+    assert words.nothing > 0.5  # to the car it is talk
+    assert (found.intent, found.values) == ("Brew", {"size": "medium"})

@@ -35,6 +35,9 @@ class Sounds:
     def pronunciations(self, word):
         return (tuple(SOUNDS[word].split()),) if word in SOUNDS else (("k", "l", "s", "m", "p"),)
 
+    def usual_pronunciation(self, word):
+        return self.pronunciations(word)[0]
+
     def learn(self, words):
         pass
 
