@@ -2,9 +2,11 @@
 
     OMP_NUM_THREADS=1 PYTHONPATH=. python bench/asr_calibrate.py FOLDER [--write]
 
-FOLDER keeps the material, which is synthesized when it is not there (a minute): orders drawn from the
-grammar and other talk (``asr_talk.py``), both by voices held out of training, in two independent draws,
-``fit`` and ``test``. Orders are heard clean and in a simulated cabin, talk as well, and there are cabin
+FOLDER keeps the material, which is synthesized when it is not there (two minutes): orders drawn from the
+grammar and from three others (a house, a hotel, a pizza counter: users bring their own), and other talk
+(``asr_talk.py``), all by voices held out of training, in two independent draws, ``fit`` and ``test``. Each
+order is decoded by its own grammar, every fifth sentence of talk by each of the others as well. Orders are
+heard clean and in a simulated cabin, talk as well, and there are cabin
 noise, music, babble and coughs without any speech of the talker, and an hour of one to eight people who do
 not stop talking (36 minutes in ``test``), which is heard as the car hears it: front end, speech gate and
 endpoint decide what comes to a final. Synthetic voices say every word just as the lexicon has it; people do
@@ -12,7 +14,8 @@ not, so orders and talk are also heard by a recognizer that takes every fifth ph
 talker were a stranger to its lexicon (:class:`StrangeLexicon`), through other vocal tracts, rooms and
 microphones.
 
-Weights are fitted on ``fit``; every figure of ``bench/results/asr-confidence.md`` is of ``test``.
+Weights are fitted on ``fit``; every figure of ``bench/results/asr-confidence.md`` is of ``test``, and those
+of another grammar's orders are of weights that were fitted without this grammar.
 ``--write`` puts the weights into the model's ``tuning.toml``. Nothing is fitted on real orders.
 """
 
@@ -20,8 +23,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, fields, replace
 from pathlib import Path
@@ -32,7 +36,7 @@ from asr_logistic import fit_logistic, probabilities
 from asr_other_sounds import cabin, noises, scenes
 from asr_talk import talk
 
-from carvoice.asr.confidence import Fit
+from carvoice.asr.confidence import FACTORS, Fit
 from carvoice.asr.evaluate import Condition
 from carvoice.asr.grammar_recognizer import GrammarRecognizer, settings_of
 from carvoice.asr.models import load_model
@@ -55,15 +59,21 @@ MODEL = ROOT / "models" / "asr-en"
 RESULT = ROOT / "bench" / "results" / "asr-confidence.md"
 NAMES = [field.name for field in fields(Fit)]
 SIGNS = np.array([1 if name == "odds" else -1 for name in NAMES])  # more of it speaks for or against
+CAR = ROOT / "grammars" / "en"
+OTHERS = {name: ROOT / "bench" / "grammars" / f"{name}.yaml" for name in ("home", "hotel", "pizza")}
 SEEDS = {"fit": 301, "test": 99}
 PER_VOICE = 40
+OTHERS_PER_VOICE = 4
 TALK_PER_VOICE = 160
 OVERHEARD = "voices overheard"
 OVERHEARD_MINUTES = {"fit": 60, "test": 36}
+# That an order was said, and said clearly, is no reason to believe that it was this one.
+BETWEEN_ORDERS = ("outside", "unfinished", "odds", "contested", "unheard", "poorest", "surplus")
 THRESHOLDS = (0.5, 0.75, 0.85, 0.9)
 CONDITIONS = [Condition("clean")] + [Condition(f"{snr} dB", cabin, snr) for snr in (15, 5, 0)]
 STRANGE = 0.2  # of the phones; real people are farther from the lexicon than every tenth
 STRANGERS_IN = (0, 2)  # the conditions in which strangers give orders
+TALK_TO_OTHERS = 5  # every fifth sentence is heard by another grammar, too
 
 
 class StrangeLexicon(Lexicon):
@@ -118,11 +128,15 @@ def synthesize_missing(folder: Path, grammar: Path) -> None:
         return any(not item.rejected for item in parser.parse(text))
 
     for number, (part, seed) in enumerate(SEEDS.items()):
-        orders, others = folder / part / "orders", folder / part / "talk"
-        if not orders.is_dir():
-            sampler = TemplateSampler(grammar, random.Random(seed))
-            for kind, name, _ in VOICES:
-                synthesize(kind, [sampler.draw() for _ in range(PER_VOICE)], orders, name, seed)
+        draws = [("orders", grammar, PER_VOICE)]
+        draws += [(f"orders-{name}", path, OTHERS_PER_VOICE) for name, path in OTHERS.items()]
+        for draw, drawn_from, count in draws:
+            if not (folder / part / draw).is_dir():
+                sampler = TemplateSampler(drawn_from, random.Random(seed))
+                for kind, name, _ in VOICES:
+                    texts = [sampler.draw() for _ in range(count)]
+                    synthesize(kind, texts, folder / part / draw, name, seed)
+        others = folder / part / "talk"
         if not others.is_dir():
             lines = talk(TALK_PER_VOICE * len(VOICES), grammar, is_command, seed, number, len(SEEDS))
             for index, (kind, name, _) in enumerate(VOICES):
@@ -230,26 +244,35 @@ def report(rows: list[dict], p: np.ndarray, order: np.ndarray) -> str:
     """
     right = np.array([row["right"] for row in rows])
     wrong = np.array([row["command"] and not row["right"] for row in rows])
-    kinds = np.array([row["kind"] for row in rows])
     conditions = np.array([row["condition"] for row in rows])
+    grammars = np.array([row["grammar"] for row in rows])
+    kinds = np.array(
+        [
+            f"talk, {row['grammar']}" if row["kind"] != "order" and row["grammar"] else row["kind"]
+            for row in rows
+        ]
+    )
     hours = np.array([row["sound_s"] for row in rows]) / 3600
     lines = ["# Confidence of the embedded recognizer\n"]
     lines.append(
         "Made by `bench/asr_calibrate.py`: exact parse of what was heard, no repair by sound, no voice "
         f"gate but for {OVERHEARD}. Voices held out of training; the weights were fitted on other draws of "
-        "orders, talk and noise.\n"
+        "orders, talk and noise, and those of another grammar (home, hotel, pizza) without its orders.\n"
     )
     lines.append("## Orders\n\nRight % / wrong % of all orders, by the least confidence acted upon.\n")
     lines.append("| condition | orders | any | " + " | ".join(f"≥ {t}" for t in THRESHOLDS) + " |")
     lines.append("|---|---|---|" + "---|" * len(THRESHOLDS))
-    for condition in dict.fromkeys(conditions[kinds == "order"]):
-        some = (kinds == "order") & (conditions == condition)
+    for grammar, condition in dict.fromkeys(
+        zip(grammars[kinds == "order"], conditions[kinds == "order"], strict=True)
+    ):
+        some = (kinds == "order") & (conditions == condition) & (grammars == grammar)
         cells = [
             f"{100 * (some & right & (p >= t)).sum() / some.sum():.1f} / "
             f"{100 * (some & wrong & (p >= t)).sum() / some.sum():.1f}"
             for t in (0.0, *THRESHOLDS)
         ]
-        lines.append(f"| {condition} | {some.sum()} | " + " | ".join(cells) + " |")
+        name = f"{grammar}: {condition}" if grammar else condition
+        lines.append(f"| {name} | {some.sum()} | " + " | ".join(cells) + " |")
     lines.append("\n## What is no order\n\nCommands accepted (per hour of such sound, without a pause).\n")
     lines.append("| sound | minutes | any | " + " | ".join(f"≥ {t}" for t in THRESHOLDS) + " |")
     lines.append("|---|---|---|" + "---|" * len(THRESHOLDS))
@@ -280,25 +303,36 @@ def report(rows: list[dict], p: np.ndarray, order: np.ndarray) -> str:
     return "\n".join(lines)
 
 
-def hear_all(args: argparse.Namespace, settings: dict) -> list[dict]:
-    """What becomes of every order, sentence and noise of both draws."""
-    synthesize_missing(args.folder, args.grammar)
-    jobs = []
+def jobs_of(name: str, args: argparse.Namespace) -> list[tuple]:
+    """All that is heard by a grammar: the car's, named "", or one of the others."""
+    jobs: list[tuple] = []
     for part, seed in SEEDS.items():
-        for n, (text, sound) in enumerate(spoken(args.folder / part / "orders", args.orders)):
+        orders = args.folder / part / (f"orders-{name}" if name else "orders")
+        for n, (text, sound) in enumerate(spoken(orders, args.orders)):
             jobs += [(part, "order", text, sound, c, seed + n, False) for c in range(len(CONDITIONS))]
             jobs += [(part, "order", text, sound, c, seed + n, True) for c in STRANGERS_IN]
         others = list(spoken(args.folder / part / "talk", args.talk))
-        for n, (text, sound) in enumerate(others):
+        begin, step = (list(OTHERS).index(name), TALK_TO_OTHERS) if name else (0, 1)
+        for n, (text, sound) in enumerate(others[begin::step]):
             condition, strange = n % len(CONDITIONS), bool(n // len(CONDITIONS) % 2)
             jobs.append((part, "talk", text, sound, condition, 10 * seed + n, strange))
-        sounds = [sound for _, sound in others]
-        for kind, sound in noises(args.noise_minutes, sounds, seed):
-            jobs.append((part, kind, "", sound, 0, 0, False))
-        jobs += [(part, sound) for sound in scenes(OVERHEARD_MINUTES[part], sounds, seed)]
+        if not name:
+            sounds = [sound for _, sound in others]
+            for kind, sound in noises(args.noise_minutes, sounds, seed):
+                jobs.append((part, kind, "", sound, 0, 0, False))
+            jobs += [(part, sound) for sound in scenes(OVERHEARD_MINUTES[part], sounds, seed)]
+    return jobs
 
-    with ProcessPoolExecutor(args.processes, None, start, (args.grammar, args.model, settings)) as pool:
-        return [row for rows in pool.map(job, jobs, chunksize=4) for row in rows]
+
+def hear_all(args: argparse.Namespace, settings: dict) -> list[dict]:
+    """What becomes of every order, sentence and noise of both draws."""
+    synthesize_missing(args.folder, args.grammar)
+    rows: list[dict] = []
+    for name, grammar in {"": args.grammar, **OTHERS}.items():
+        with ProcessPoolExecutor(args.processes, None, start, (grammar, args.model, settings)) as pool:
+            heard = pool.map(job, jobs_of(name, args), chunksize=4)
+            rows += [{"grammar": name, **row} for some in heard for row in some]
+    return rows
 
 
 def main() -> None:
@@ -326,31 +360,54 @@ def main() -> None:
         rows = hear_all(args, settings)
     if args.rows:
         args.rows.write_text(json.dumps(rows))
-    # What is rejected anyway says nothing about the words of the commands that are not.
-    words = fitted([row for row in rows if row["command"]], "right")
-    order = fitted([{**row, "is_order": row["kind"] == "order"} for row in rows], "is_order")
+    weights = fitted_tables(rows)
     tested = [row for row in rows if row["part"] == "test"]
-    measures = np.array([row["fit"] or [0.0] * len(NAMES) for row in tested])
-    known = np.array([row["fit"] is not None for row in tested])
-    text = report(tested, *(np.where(known, probabilities(w, measures), 0.0) for w in (words, order)))
+    # those of another grammar's orders know nothing of this grammar
+    without = {name: fitted_tables([row for row in rows if row["grammar"] != name]) for name in OTHERS}
+    used = [without[row["grammar"]] if row["grammar"] else weights for row in tested]
+    found = [
+        {
+            name: float(probabilities(w, np.array([row["fit"]]))[0]) if row["fit"] else 0.0
+            for name, w in tables.items()
+        }
+        for row, tables in zip(tested, used, strict=True)
+    ]
+    sure = np.array([math.prod(p[name] for name in FACTORS) for p in found])
+    text = report(tested, sure, np.array([p["order"] for p in found]))
     print(text)
     if args.write:
         lines = ["# Measured by bench/asr_calibrate.py.", "[decoding]"]
         lines += [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
-        for name, w in (("confidence", words), ("confidence.order", order)):
-            weights = ", ".join(f"{name} = {value:.4f}" for name, value in zip(NAMES, w, strict=False))
-            lines += ["", f"[{name}]", f"bias = {w[-1]:.4f}", f"weights = {{ {weights} }}"]
+        for name, w in weights.items():
+            named = ", ".join(f"{measure} = {value:.4f}" for measure, value in zip(NAMES, w, strict=False))
+            lines += ["", f"[confidence.{name}]", f"bias = {w[-1]:.4f}", f"weights = {{ {named} }}"]
         (args.model / "tuning.toml").write_text("\n".join(lines) + "\n")
         RESULT.parent.mkdir(exist_ok=True)
         RESULT.write_text(text)
 
 
-def fitted(rows: list[dict], target: str) -> np.ndarray:
-    """Weights that tell the target from the measures of fit, from the rows of the draw for fitting."""
-    some = [row for row in rows if row["part"] == "fit" and row["fit"]]
-    return fit_logistic(
-        np.array([row["fit"] for row in some]), np.array([row[target] for row in some], float), SIGNS
-    )
+def fitted_tables(rows: list[dict]) -> dict[str, np.ndarray]:
+    """The weights of every table of ``[confidence]``, from the rows of the draw for fitting."""
+    rows = [
+        {**row, "is_order": row["kind"] == "order"} for row in rows if row["part"] == "fit" and row["fit"]
+    ]
+    # What is rejected anyway says nothing about the commands that are not.
+    commands = [row for row in rows if row["command"]]
+    return {
+        "command": fitted(commands, "is_order", NAMES),
+        "words": fitted([row for row in commands if row["is_order"]], "right", BETWEEN_ORDERS),
+        "order": fitted(rows, "is_order", NAMES),
+    }
+
+
+def fitted(rows: list[dict], target: str, measures: Sequence[str]) -> np.ndarray:
+    """Weights of all measures that tell the target by some of them, then the bias."""
+    used = np.array([name in measures for name in NAMES])
+    x, y = np.array([row["fit"] for row in rows]), np.array([row[target] for row in rows], float)
+    found = fit_logistic(x[:, used], y, SIGNS[used])
+    weights = np.zeros(len(NAMES) + 1)
+    weights[:-1][used], weights[-1] = found[:-1], found[-1]
+    return weights
 
 
 if __name__ == "__main__":

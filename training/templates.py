@@ -18,15 +18,15 @@ _FRACTIONS = {"halves": (0.0, 0.5), "tenths": tuple(i / 10 for i in range(10))}
 
 
 class TemplateSampler:
-    """Holds the lists, rules and sentence templates of a folder of grammar files."""
+    """Holds the lists, rules and sentence templates of a grammar: a file, or the files of a folder."""
 
-    def __init__(self, folder: Path, rng: random.Random) -> None:
+    def __init__(self, grammar: Path, rng: random.Random) -> None:
         self._rng = rng
         self._lists: dict[str, Any] = {}
         self._rules: dict[str, str] = {}
         self._prefixes: list[str] = []
         self._intents: list[list[str]] = []
-        for path in sorted(folder.glob("*.yaml")):
+        for path in sorted(grammar.glob("*.yaml")) if grammar.is_dir() else [grammar]:
             content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
             self._lists |= content.get("lists", {})
             self._rules |= content.get("expansion_rules", {})
@@ -36,7 +36,7 @@ class TemplateSampler:
                 self._intents.append([sentence for group in groups for sentence in group])
         self._intents = [sentences for sentences in self._intents if sentences]
         if not self._intents:
-            raise FileNotFoundError(f"no sentence templates in {folder}")
+            raise FileNotFoundError(f"no sentence templates in {grammar}")
 
     def draw(self) -> str:
         """Return one sentence: an intent, then one of its templates, then its alternatives, all at random."""

@@ -1,9 +1,11 @@
 """How sure the ear is: from measures of fit to a calibrated probability.
 
-The measures of one final go through a logistic function (Platt, 1999) whose weights were fitted on
-recordings whose transcript is known; they lie in the model's ``tuning.toml``: under ``[confidence]`` for
-the probability that the words are what was said, under ``[confidence.order]`` for that of an order having
-been said at all, whichever.
+The measures of one final go through logistic functions (Platt, 1999) whose weights were fitted on
+recordings whose transcript is known; they lie in the model's ``tuning.toml``. A command is right when an
+order was said (``[confidence.command]``) and, this given, it was this order and no other
+(``[confidence.words]``): the product of both. In one sum, words that fit the sound well would outweigh that
+another order fits as well. ``[confidence.order]`` is the probability that an order was said, whichever, and
+whatever was understood.
 """
 
 from __future__ import annotations
@@ -61,6 +63,9 @@ class Fit:
     surplus: float
 
 
+FACTORS = ("command", "words")
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Logistic regression from :class:`Fit` to a probability."""
@@ -82,6 +87,16 @@ class Calibration:
         if not isinstance(weights, Mapping) or set(weights) != set(names):
             raise ModelError(f"[confidence] weights must name exactly {', '.join(names)}; calibrate again")
         return cls(tuple(float(weights[name]) for name in names), float(settings.get("bias", 0.0)))
+
+    @classmethod
+    def of_words(cls, settings: Mapping[str, Any]) -> tuple[Calibration, ...]:
+        """Those whose product is the confidence, from ``[confidence]``; none when it is empty.
+
+        Raises:
+            ModelError: a table does not fit this version.
+        """
+        found = (cls.of(settings.get(name, {})) for name in FACTORS)
+        return tuple(calibration for calibration in found if calibration)
 
     def probability(self, fit: Fit) -> float:
         """Probability, 0..1."""

@@ -57,8 +57,9 @@ class GrammarRecognizer:
         acoustic: the network.
         second: the network that joins it for finals, None where the model has none.
         phones: phone of each of its labels.
-        calibration: from measures of fit to the probability of the words; None when the model has none.
-        order_calibration: to that of an order, whichever.
+        calibrations: from measures of fit to the probability of the words, which is their product; none
+            when the model has none.
+        order_calibration: to that of an order, whichever; None when the model has none.
         free_phones: what the words have to stand against.
         free_words: finds what was said instead of an order, and how much better that fits.
         usage: how orders are usually worded.
@@ -105,7 +106,7 @@ class GrammarRecognizer:
         if self.second:
             check_pair(self.acoustic, self.second)
         self.phones = {number: phone for phone, number in self.acoustic.tokens.items()}
-        self.calibration = Calibration.of(self._model.confidence)
+        self.calibrations = Calibration.of_words(self._model.confidence)
         self.order_calibration = Calibration.of(self._model.confidence.get("order", {}))
         self.usage = usage or WordUsage({})
         self.free_phones = FreePhones(self._lexicon, self.acoustic.tokens, self._cache)
@@ -269,13 +270,14 @@ class GrammarStream(UtteranceStream):
         recognizer, ending = self._recognizer, self._ending
         free = recognizer.free_words.hear(self._word_search, ending.rows)
         self.fit = self._measure(ending, free)
-        order = self._probability(recognizer.order_calibration)
+        order_calibration = recognizer.order_calibration
+        order = self._probability(order_calibration) if order_calibration else None
         is_order = order is not None and order >= _NO_ORDER
         return replace(
             ended,
-            confidence=self._probability(recognizer.calibration),
+            confidence=self._probability(*recognizer.calibrations),
             order_confidence=order,
-            open_text="" if is_order or recognizer.order_calibration is None else free.text,
+            open_text="" if is_order or order_calibration is None else free.text,
         )
 
     def _measure(self, ending: _Ending, free: FreeText) -> Fit | None:
@@ -315,8 +317,10 @@ class GrammarStream(UtteranceStream):
             surplus=max(0.0, len(greedy_labels(order_rows)) / phones - 1.0),
         )
 
-    def _probability(self, calibration: Calibration | None) -> float | None:
-        return calibration.probability(self.fit) if calibration and self.fit else None
+    def _probability(self, *calibrations: Calibration) -> float | None:
+        if not calibrations or self.fit is None:
+            return None
+        return math.prod(calibration.probability(self.fit) for calibration in calibrations)
 
     def _words(self, path: WordPath, laid: Alignment) -> tuple[Word, ...]:
         graph, frame_s = self._decoder.graph, self._frame_ms / 1000

@@ -20,12 +20,9 @@ and, when it was measured, a ``tuning.toml``::
     [decoding]                       # costs of the decoding graph, see GraphSettings
     open_entry = 4.0
 
-    [confidence]                     # see carvoice.asr.confidence
+    [confidence.command]             # see carvoice.asr.confidence; so are [confidence.words] and .order
     bias = 2.0
     weights = { odds = 1.0, ... }
-
-    [confidence.order]
-    ...
 
 sherpa-onnx ends the process when a model lacks metadata, so everything is checked here before.
 """

@@ -233,10 +233,13 @@ def test_calibrated_confidence(tmp_path, lexicon, cache, say):
         all_weights = {field.name: weights.get(field.name, 0) for field in dataclasses.fields(Fit)}
         return "{ " + ", ".join(f"{name} = {weight}" for name, weight in all_weights.items()) + " }"
 
-    weights, order = table(outside=-8, unfinished=-1, odds=0.5), table(outside=-9)
-
-    tuning = (
-        f"[confidence]\nbias = 3.0\nweights = {weights}\n[confidence.order]\nbias = 3.0\nweights = {order}"
+    tuning = "\n".join(
+        f"[confidence.{name}]\nbias = 3.0\nweights = {weights}"
+        for name, weights in {
+            "command": table(outside=-8, unfinished=-1),
+            "words": table(odds=0.5),
+            "order": table(outside=-9),
+        }.items()
     )
     folder = tone_model.write(tmp_path, tuning=tuning)
     ear = GrammarRecognizer(tree_of(SENTENCES), load_model(folder), lexicon, cache=cache)
