@@ -107,7 +107,7 @@ class Listener:
         self._position = 0
         self._in_speech = False
         self._trace_id = ""
-        self._said = ""
+        self._said = self._previewed = ""
         self._frame_ms: deque[float] = deque(maxlen=_FRAMES_KEPT)
         self._starts_anew = self._ends_now = False
         self._talk = TalkBefore()
@@ -217,7 +217,7 @@ class Listener:
         start_s = self.now_s - len(sound) / SAMPLE_RATE_HZ
         self._stream.reset(start_s)
         self._endpointer.reset(start_s)
-        self._said = ""
+        self._said = self._previewed = ""
         return sound, speech
 
     def _restart(self, wake: Wake) -> tuple[FloatArray, FloatArray]:
@@ -232,6 +232,9 @@ class Listener:
         "the" before it is only slurred.
         """
         heard = self._stream.preview()
+        if heard.text not in (self._previewed, self._said):  # known to whoever prepares for these words
+            self._previewed = heard.text
+            self._post(Heard(heard, trace_id=self._trace_id))
         score = heard.words[-1].score if heard.words else None
         is_guess = score is not None and score < _SURE_WORD
         return self._parser.prefix(heard.text) if heard.text and not is_guess else PrefixState.VIABLE

@@ -197,6 +197,8 @@ class Dialogue:
             case Heard():
                 if self._floor.takes(item):
                     self._final(item)
+                elif not item.hypothesis.is_final:
+                    self._understander.expect(item.hypothesis.text)
             case ev.Activated():
                 self._activate(item.zone)
             case ev.SpeechSuspected():

@@ -15,6 +15,10 @@ class Understander(Protocol):
         """One interpretation per command; a single rejected one if there is none."""
         ...
 
+    def expect(self, text: str) -> None:
+        """Prepare for words that seem to be being said."""
+        ...
+
     def completions(self, text: str) -> tuple[Interpretation, ...]:
         """Commands that begin with these words, the shortest first."""
         ...

@@ -357,3 +357,14 @@ def test_a_guessed_last_word_is_waited_for_and_a_slurred_one_before_it_is_not(sc
     listener, posted = listener_with(Scored())
     hear(listener, silence(1), speech(1), silence(1))
     assert posted[-1].spans[1].duration_ms == pytest.approx(waited_ms)
+
+
+def test_words_that_only_the_preview_has_are_told_once(monkeypatch):
+    monkeypatch.setattr(
+        Stream, "preview", lambda self: Hypothesis(f"{self.partial().text} and more", stability=1.0)
+    )
+    posted, _ = listen(np.concatenate([silence(1), speech(1), silence(1)]))
+    texts = [event.hypothesis.text for event in posted if isinstance(event, Heard)]
+    whole = " ".join(["word"] * 5)
+    assert texts.count(f"{whole} and more") == 1
+    assert texts.count(whole) == 2  # as it grew, and at the end

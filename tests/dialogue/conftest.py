@@ -138,6 +138,7 @@ class World:
         self.evidence = Evidence.ACTUATED
         self.performed: list[tuple[str, object, bool]] = []
         self.is_broken = False
+        self.expected: list[str] = []
 
     # understander
     def parse(self, heard, context=None) -> tuple[Interpretation, ...]:
@@ -145,6 +146,9 @@ class World:
             raise RuntimeError("a bug")
         text = heard if isinstance(heard, str) else heard.text
         return tuple(replace(part, text=text) for part in SENTENCES.get(text, [replace(REJECTED, text=text)]))
+
+    def expect(self, text):
+        self.expected.append(text)
 
     def completions(self, text):
         return tuple(

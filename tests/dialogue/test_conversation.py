@@ -212,6 +212,7 @@ def test_talking_over_the_announcement_does_not_lose_or_hang_it(scene) -> None:
     scene.wait(30)
     assert paths(scene) == ["Window.driver", "Phone"]
     assert scene.dialogue.state is State.IDLE
+    assert scene.world.expected == ["open the driver"]  # read while it was being said
 
 
 def test_yes_shortens_the_cancel_window(scene) -> None:

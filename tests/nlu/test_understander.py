@@ -5,6 +5,8 @@ import pytest
 from carvoice.grammar import compile_grammar, parse_grammar
 from carvoice.nlu import Understander, UnderstanderSettings
 from carvoice.nlu.confidence import MOST_INCOMPLETE
+from carvoice.nlu.exact import MAX_EXPECTED
+from carvoice.nlu.understander import Context
 from carvoice.records import Hypothesis, PrefixState
 
 GRAMMAR = """
@@ -186,3 +188,43 @@ def test_a_reason_completes_what_the_command_leaves_open():
     heated = Understander(compile_grammar(parse_grammar(grammar)))
     assert meaning(heated.parse("my seat is icy heat the seat")) == [("Heat", {"zone": "talker"})]
     assert meaning(heated.parse("my seat is icy do something")) == [("Heat", {"zone": "talker"})]
+
+
+def test_words_that_were_expected_mean_what_they_mean(understander, monkeypatch):
+    texts = ["open the window", "open the wind", "turn on the radio", "what is the weather like"]
+    before = {text: understander.parse(text) for text in texts}
+    for text in texts * 2:
+        understander.expect(text)
+    matched = []
+    match_text = understander.exact._matcher.match_text
+
+    class Matcher:
+        def match_text(self, text, any_number=False):
+            matched.append(text)
+            return match_text(text, any_number)
+
+    monkeypatch.setattr(understander.exact, "_matcher", Matcher())
+    assert understander.parse("open the window") == before["open the window"]
+    assert matched == []  # nothing was left to do
+    monkeypatch.undo()
+    assert {text: understander.parse(text) for text in texts} == before
+    for number in range(100):  # bounded
+        understander.expect(f"open the {number}")
+    assert len(understander.exact._expected) <= MAX_EXPECTED
+
+
+def test_what_is_expected_is_asked_anew_when_more_is_known():
+    grammar = """
+language: en
+intents:
+  Louder:
+    data:
+      - sentences: ["a bit more"]
+        requires_context: {doing: sound}
+      - sentences: ["more"]
+"""
+    understander = Understander(compile_grammar(parse_grammar(grammar)), Sounds())
+    understander.expect("a bit more")
+    said = understander.parse("a bit more", Context({"doing": "sound"}))
+    assert [item.intent for item in said] == ["Louder"]
+    assert understander.parse("a bit more", Context({"doing": "heat"}))[0].rejected
