@@ -18,21 +18,26 @@ import random
 import sys
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from carvoice.grammar import compile_grammar, load_grammar
 from carvoice.grammar.numbers import spoken
+from carvoice.grammar.sample import sample
+from carvoice.nlu.exact import ExactParser, Reading
+from carvoice.nlu.filling import PLACE
 from carvoice.nlu.gist import NOTHING, Concepts, Meaning, known_rows, text_features
 from carvoice.nlu.trial import TestCase, load_tests
 from training.question_gate import expand
 from training.text import TextMaker
 
 ROOT = Path(__file__).parents[1]
+GRAMMAR = ROOT / "grammars" / "en"
 TARGET = ROOT / "carvoice" / "data" / "gist-en.npz"
 TALK = ROOT / "bench" / "grammars" / "talk_dev.yaml"
 QUESTIONS = Path(__file__).with_name("question_sentences.tsv")
@@ -40,7 +45,7 @@ TALK_BESIDE = Path(__file__).with_name("talk_en.txt")
 WORDINGS = Path(__file__).with_name("wordings_en.tsv")
 CONCEPTS = Path(__file__).with_name("concepts_en.txt")
 SILENT = "_"  # the concept of words that say nothing
-MEASURED = ("wordings_held.yaml", "wordings_unseen.yaml", "wordings_fresh.yaml", "wordings_wide.yaml")
+MEASURED = tuple(f"wordings_{name}.yaml" for name in ("held", "unseen", "fresh", "wide", "kept"))
 DIMENSIONS = 64
 EPOCHS = 14
 BATCH = 256
@@ -48,7 +53,11 @@ DROPPED = 0.15  # words left out of an example
 ABSTRACT = 0.3  # examples whose words count little beside their concepts, ...
 HIDDEN = 0.7  # ... this share of the words and pairs left out
 LEAST = 3  # examples of each line of wordings
-FEW = 16  # values of a slot that counts as having few
+FEW = 20  # values of a slot that counts as having few
+NAMES = frozenset({"artist", "city", "contact", "preset"})  # that the owner may replace
+CARRIERS = 3  # sentences kept for each meaning that lacks a value
+PLAIN_NUMBERS = ("two", "five", "twenty", "fifty", "seventy", "ninety five point eight")
+SAMPLES = 2  # sentences drawn from each template
 FRAMES = (
     "he {}", "she {}", "they {}", "did you {}", "i told him to {}", "my mom always says {}", "{} yesterday",
     "why did you {}", "he forgot to {}", "i dreamt that we {}", "don't {}", "you said {}", "we never {}",
@@ -64,10 +73,11 @@ class Examples:
     whole: list[bool]
     closed: frozenset[str]
     rows: list[tuple[list[str], int]]
+    carriers: dict[Meaning, list[str]] = field(default_factory=dict)
 
 
 def closed_slots(cases: list[TestCase]) -> frozenset[str]:
-    """The slots that have few values, and no numbers."""
+    """The slots that have few values, and no numbers, and are not names."""
     values: dict[str, set[object]] = defaultdict(set)
     for case in cases:
         for _, slots in case.expected:
@@ -76,7 +86,9 @@ def closed_slots(cases: list[TestCase]) -> frozenset[str]:
     return frozenset(
         name
         for name, found in values.items()
-        if len(found) <= FEW and not any(isinstance(item, (int, float)) for item in found)
+        if len(found) <= FEW
+        and name not in NAMES
+        and not any(isinstance(item, (int, float)) for item in found)
     )
 
 
@@ -99,15 +111,13 @@ def measured() -> frozenset[str]:
     return frozenset(named + rejected)
 
 
-def wordings(rng: random.Random) -> list[tuple[list[str], Meaning]]:
+def wordings(rng: random.Random, closed: frozenset[str]) -> list[tuple[list[str], Meaning]]:
     """Free wordings with their meanings, but for those that are measured."""
     found: list[tuple[list[str], Meaning]] = []
     for line in WORDINGS.read_text(encoding="utf-8").splitlines():
         intent, slots, template = line.split("\t")
-        meaning = (
-            intent,
-            tuple(sorted((n, v) for n, _, v in (p.partition("=") for p in slots.split(",") if p))),
-        )
+        pairs = (pair.partition("=") for pair in slots.split(",") if pair)
+        meaning = intent, tuple(sorted((name, value) for name, _, value in pairs if name in closed))
         texts = sorted(expand(template, rng) - measured())
         found += [(text.split(), meaning) for text in texts * (1 if len(texts) >= LEAST else LEAST)]
     return found
@@ -137,13 +147,17 @@ def examples(take: Callable[[str], bool], rng: random.Random) -> Examples:
         intent, slots = case.expected[0]
         kept = tuple(sorted((name, str(value)) for name, value in slots.items() if name in closed))
         meaning = (intent, kept)
-        is_whole[meaning] = is_whole.get(meaning, True) and len(kept) == len(slots)
+        is_whole[meaning] = is_whole.get(meaning, False) or len(kept) == len(slots)
         if take(case.sentence):
             commands.append((case.sentence.split(), meaning))
-    for words, meaning in wordings(rng):
+    parser = ExactParser(compile_grammar(load_grammar(GRAMMAR)))
+    for words, meaning in wordings(rng, closed):
         is_whole.setdefault(meaning, True)
         if take(" ".join(words)):
             commands.append((words, meaning))
+    for sentence, meaning in samples(parser, closed):
+        if meaning in is_whole and take(sentence):
+            commands.append((sentence.split(), meaning))
     talk = [case.sentence for case in load_tests(TALK) if take(case.sentence)] * 4
     for line in QUESTIONS.read_text(encoding="utf-8").splitlines():
         _, language, template = line.split("\t")
@@ -161,7 +175,52 @@ def examples(take: Callable[[str], bool], rng: random.Random) -> Examples:
     number = {meaning: index for index, meaning in enumerate(meanings)}
     rows = [(words, number[meaning]) for words, meaning in commands]
     rows += [(words, number[NOTHING]) for words in nothing if words]
-    return Examples(meanings, [is_whole[meaning] for meaning in meanings], closed, rows)
+    whole = [is_whole[meaning] for meaning in meanings]
+    return Examples(meanings, whole, closed, rows, carriers(parser, cases, closed))
+
+
+def samples(parser: ExactParser, closed: frozenset[str]) -> Iterator[tuple[str, Meaning]]:
+    """Sentences drawn from the templates, but for those that are measured."""
+    grammar = load_grammar(GRAMMAR)
+    count = SAMPLES * sum(len(block.sentences) for block in grammar.blocks)
+    for drawn in sorted({item.sentence for item in sample(grammar, count, seed=7)} - measured()):
+        readings = parser.parse(drawn)
+        if readings:
+            yield drawn, meaning_of(readings[0], closed)
+
+
+def meaning_of(reading: Reading, closed: frozenset[str]) -> Meaning:
+    """The meaning of a reading, without its slots that have many values."""
+    slots = sorted((name, str(slot.value)) for name, slot in reading.slots.items() if name in closed)
+    return reading.intent, tuple(slots)
+
+
+def carries_numbers(parser: ExactParser, carrier: str, meaning: Meaning, closed: frozenset[str]) -> bool:
+    """Does a sentence take plain numbers, and not "half a degree" alone?"""
+    read = (parser.parse(carrier.replace(PLACE, number)) for number in PLAIN_NUMBERS)
+    return any(readings and meaning_of(readings[0], closed) == meaning for readings in read)
+
+
+def carriers(parser: ExactParser, cases: list[TestCase], closed: frozenset[str]) -> dict[Meaning, list[str]]:
+    """For each meaning that may lack one value, short sentences that have it, with "#" in its place."""
+    found: dict[Meaning, set[str]] = defaultdict(set)
+    for case in cases:
+        readings = parser.parse(case.sentence)
+        if not readings:
+            continue
+        slots = readings[0].slots
+        lacking = [name for name in slots if name not in closed]
+        if len(lacking) != 1 or slots[lacking[0]].start < 0:
+            continue
+        value, start, end = slots[lacking[0]].value, slots[lacking[0]].start, slots[lacking[0]].end
+        meaning = meaning_of(readings[0], closed)
+        carrier = f"{case.sentence[:start]}{PLACE}{case.sentence[end:]}"
+        if isinstance(value, str) or carries_numbers(parser, carrier, meaning, closed):
+            found[meaning].add(carrier)
+    return {
+        meaning: sorted(sentences, key=lambda sentence: (len(sentence), sentence))[:CARRIERS]
+        for meaning, sentences in found.items()
+    }
 
 
 def number_words() -> frozenset[str]:
@@ -235,6 +294,7 @@ def save(
         "whole": found.whole,
         "closed": sorted(found.closed),
         "concepts": concepts(),
+        "carriers": list(found.carriers.items()),
     }
     np.savez_compressed(
         path,

@@ -97,7 +97,9 @@ class Gist:
         features: what is known of words and pairs, with their rows; one that is not known has the last row
             if it is a word, and none if it is a pair.
         meanings: what there is to mean.
-        whole: per meaning, whether nothing is missing in it: it has no slot with many values.
+        whole: per meaning, whether nothing need be missing in it: it can be meant without a slot with many
+            values.
+        carriers: per meaning, sentences that mean it and have "#" in the place of a value that is missing.
         closed: the slots with few values.
         embeddings: float32 (features + 1, dimensions).
         weights: float64 (dimensions, meanings), as the scores are computed: converting them takes longer.
@@ -117,6 +119,7 @@ class Gist:
     places: Mapping[Meaning, int]
     intents: NDArray[np.str_]
     concepts: Concepts = field(default_factory=dict)
+    carriers: Mapping[Meaning, tuple[str, ...]] = field(default_factory=dict)
 
     def opinion(self, words: Sequence[str], number_words: frozenset[str]) -> Opinion:
         """What words say."""
@@ -136,6 +139,24 @@ class Gist:
         scores = np.exp(scores - scores.max())
         found: NDArray[np.float64] = scores / scores.sum()
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What words alone say.
+
+    Attributes:
+        intent, slots: the meaning.
+        probability: of it.
+        is_whole: nothing need be missing in it.
+        carriers: sentences that mean it and have "#" in the place of a value that is missing.
+    """
+
+    intent: str
+    slots: tuple[tuple[str, str], ...]
+    probability: float
+    is_whole: bool
+    carriers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +186,14 @@ class Opinion:
         """Probability of all meanings of an intent."""
         return float(self.probabilities[self.gist.intents == intent].sum())
 
-    def guess(self) -> tuple[str, dict[str, Value], float] | None:
-        """The likeliest meaning if nothing is missing in it: intent, slots and probability."""
+    def guess(self) -> Guess | None:
+        """The likeliest meaning; None if that is nothing."""
         place = int(self.probabilities.argmax())
-        if not self.gist.whole[place]:
+        meaning = self.gist.meanings[place]
+        if meaning == NOTHING:
             return None
-        intent, slots = self.gist.meanings[place]
-        return intent, dict(slots), float(self.probabilities[place])
+        carriers = self.gist.carriers.get(meaning, ())
+        return Guess(*meaning, float(self.probabilities[place]), self.gist.whole[place], carriers)
 
 
 @lru_cache(maxsize=2)
@@ -203,4 +225,8 @@ def load_gist(path: Path) -> Gist:
         {meaning: place for place, meaning in enumerate(meanings)},
         np.array([intent for intent, _ in meanings]),
         {name: tuple(meant) for name, meant in about["concepts"].items()},
+        {
+            (intent, tuple((name, value) for name, value in slots)): tuple(carriers)
+            for (intent, slots), carriers in about["carriers"]
+        },
     )

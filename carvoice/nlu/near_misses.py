@@ -10,6 +10,7 @@ from typing import Any
 from carvoice.grammar.words import tokenize
 from carvoice.nlu.confidence import MOST_INCOMPLETE, probability
 from carvoice.nlu.exact import ExactParser, interpretation, values_of
+from carvoice.nlu.filling import filled
 from carvoice.nlu.gist import Gist, Opinion
 from carvoice.nlu.manners import Manners
 from carvoice.nlu.places import moved
@@ -153,13 +154,14 @@ class NearMisses:
     def _guess(self, text: str, words: Sequence[str], opinion: Opinion) -> Interpretation | None:
         """What the words alone say; never so sure that it is done unasked."""
         guess = opinion.guess()
-        if guess is None or guess[0] not in self._intents:
+        if guess is None or guess.intent not in self._intents:
             return None
-        if not self._is_plain(words):
-            return None
-        intent, values, sure = guess
-        slots = {name: Slot(value) for name, value in values.items()}
-        return Interpretation(intent, slots, min(MOST_INCOMPLETE, sure), "", text)
+        sure = min(MOST_INCOMPLETE, guess.probability)
+        if guess.is_whole and self._is_plain(words):
+            slots = {name: Slot(value) for name, value in guess.slots}
+            return Interpretation(guess.intent, slots, sure, "", text)
+        slots_said = filled(text, guess, self._exact, self._is_plain) if guess.carriers else None
+        return None if slots_said is None else Interpretation(guess.intent, slots_said, sure, "", text)
 
     def _compound(self, text: str, known: Mapping[str, Any], surer_than: float) -> list[Interpretation]:
         best: list[Interpretation] = []

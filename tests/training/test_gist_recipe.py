@@ -21,12 +21,15 @@ def test_what_was_learnt_is_read_back(tmp_path, monkeypatch):
     ]
     talk = [(text.split(), 0) for text in ("she put it off", "we were on time", "turn around", "the end")]
     found = gist.Examples(meanings, [False, True, True], frozenset({"state"}), (commands + talk) * 8)
+    found.carriers[meanings[1]] = ["# light"]
     path = tmp_path / "gist.npz"
     gist.save(path, found, *gist.fit(found, random.Random(1)))
 
     table = load_gist(path)
     opinion = table.opinion(["please", "flip", "the", "light", "off"], gist.number_words())
-    assert opinion.guess()[:2] == ("Light", {"state": "off"})
+    guess = opinion.guess()
+    assert (guess.intent, guess.slots) == ("Light", (("state", "off"),))
+    assert table.carriers[meanings[1]] == ("# light",)
     assert table.opinion(["we", "were", "around"], gist.number_words()).nothing > 0.5
 
 
