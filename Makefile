@@ -49,7 +49,8 @@ asr-tables: $(VENV)/.dev ## the speech model's tables (hours of processor time; 
 	$(ASR) bench/asr_peers.py $(if $(QUICK),,--work $(W)/bench) $(call quick,--limit 2)
 	$(ASR) bench/asr_digits.py $(SHARED)/speech $(call quick,--every 100)
 	$(ASR) bench/asr_free_words.py $(W)/calibrate $(call quick,--limit 20)
-	$(ASR) bench/asr_car.py $(W)/orders-test $(W)/bench$(if $(QUICK),/quick) $(call quick,--limit 3)
+	$(ASR) bench/asr_car.py $(W)/orders-test $(W)/bench$(if $(QUICK),/quick) --talk $(W)/calibrate/test/talk \
+		$(call quick,--limit 3)
 	$(ASR) bench/asr_false_accepts.py $(W)/bench$(if $(QUICK),/quick) --audio $(W)/audio --speech $(SHARED)/speech \
 		$(call quick,--hours 0.1)
 

@@ -1,7 +1,12 @@
-"""Three hundred car commands by voices held out of training, from a silent cabin to -5 dB, and with music.
+"""Three hundred car commands by voices held out of training, from a silent cabin to -5 dB, with music, and
+right after talk.
 
     python -m training.held_out ORDERS --grammar grammars/en --times 2 --seed 123
-    OMP_NUM_THREADS=1 PYTHONPATH=. python bench/asr_car.py ORDERS WORK [--processes 2] [--model DIR]
+    OMP_NUM_THREADS=1 PYTHONPATH=. python bench/asr_car.py ORDERS WORK [--talk TALK] [--processes 2]
+        [--model DIR]
+
+TALK holds talk by the same voices, ``test/talk`` in the folder of ``asr_calibrate.py``; without it no command
+comes after talk.
 
 Every command is heard twice: by the recognizer alone, whatever its confidence (the target's figure), and by
 the assistant's ears as they ship, front end, speech gate, endpoint, rejection and repair by sound included.
@@ -32,6 +37,7 @@ ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "bench" / "results" / "asr-car.md"
 LEAD_S, TAIL_S = 4.0, 1.6  # noise and music have been there before the command, and go on after it
 ECHO_DELAY_S = 0.06
+GAP_S = (0.3, 1.0)  # from talk to the command
 A_THIRD = 1 / 3
 TARGETS = {"clean": 99.0, "cabin, 5 dB": 95.0, "cabin, 0 dB": 85.0}
 
@@ -39,7 +45,7 @@ TARGETS = {"clean": 99.0, "cabin, 5 dB": 95.0, "cabin, 0 dB": 85.0}
 @dataclass(frozen=True)
 class Condition:
     """`speeds_kmh` and `window_share` say which cabin, `music_db` the level of speech above the music's echo,
-    `share` how many of the commands are heard in it.
+    `share` how many of the commands are heard in it, `after` whose talk ends 0.3 to 1 s before it.
     """
 
     name: str
@@ -49,8 +55,10 @@ class Condition:
     window_share: float = 0.2
     music_db: float | None = None
     cancel_echo: bool = True
+    after: str = ""
 
 
+SAME, ANOTHER = "the same voice", "another voice"
 CONDITIONS = (
     Condition("clean"),
     *(Condition(f"cabin, {snr:g} dB", snr, 0.5) for snr in (15.0, 10.0)),
@@ -70,17 +78,28 @@ CONDITIONS = (
         for what, db in (("as loud as", 0.0), ("10 dB above", -10.0))
         for on in (False, True)
     ),
+    *(
+        Condition(f"right after talk by {voice}, {snr:g} dB", snr, A_THIRD, after=voice)
+        for voice in (SAME, ANOTHER)
+        for snr in (20.0, 5.0)
+    ),
 )
 
 
 def scene(
-    speech: FloatArray, condition: Condition, seed: list[int]
+    speech: FloatArray, condition: Condition, seed: list[int], talk: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray | None, int]:
     """What the microphone hears, what the loudspeaker plays, and where the command's own second begins."""
     rng = np.random.default_rng(seed)
-    lead = int(LEAD_S * SAMPLE_RATE_HZ)
-    near = np.pad(speech, (lead, int(TAIL_S * SAMPLE_RATE_HZ)))
     power = active_power(speech)
+    before, own_s = np.zeros(0, np.float32), 0.5
+    if talk is not None:
+        gap_s = rng.uniform(*GAP_S)
+        own_s = gap_s / 2
+        talk = talk * np.sqrt(power / active_power(talk))
+        before = np.concatenate([talk, np.zeros(int(gap_s * SAMPLE_RATE_HZ), np.float32)])
+    lead = int(LEAD_S * SAMPLE_RATE_HZ) + len(before)
+    near = np.pad(np.concatenate([before, speech]), (lead - len(before), int(TAIL_S * SAMPLE_RATE_HZ)))
     mic = near + 1e-4 * rng.standard_normal(len(near))
     far = None
     if condition.snr_db is not None:
@@ -94,7 +113,7 @@ def scene(
         echo = fftconvolve(far, impulse_response(LOUDSPEAKER_M, MICROPHONE_M))[: len(near)]
         echo = np.pad(echo, (int(ECHO_DELAY_S * SAMPLE_RATE_HZ), 0))[: len(near)]
         mic = mic + echo * np.sqrt(power / np.mean(np.square(echo))) * 10 ** (-condition.music_db / 20)
-    return np.asarray(mic, np.float32), far, lead - int(0.5 * SAMPLE_RATE_HZ)
+    return np.asarray(mic, np.float32), far, lead - int(own_s * SAMPLE_RATE_HZ)
 
 
 class Hearing:
@@ -106,8 +125,15 @@ class Hearing:
         tests = sentences_of_tests(files_of_tests([ROOT / "grammars" / "en"]))
         self.ears.recognizer.usage = WordUsage.of(text for text in tests if text.lower() not in measured)
 
-    def hear(self, speech: FloatArray, said: str, condition: Condition, seed: list[int]) -> dict[str, object]:
-        mic, far, begin = scene(speech, condition, seed)
+    def hear(
+        self,
+        speech: FloatArray,
+        said: str,
+        condition: Condition,
+        seed: list[int],
+        talk: FloatArray | None,
+    ) -> dict[str, object]:
+        mic, far, begin = scene(speech, condition, seed, talk)
         asr = mic
         if far is not None and condition.cancel_echo:
             front_end = FrontEnd()
@@ -138,18 +164,38 @@ def start(model: Path, measured: frozenset[str]) -> None:
     _hearing = Hearing(model, measured)
 
 
-def job(item: tuple[int, str, FloatArray, int]) -> dict[str, object]:
+def job(item: tuple[int, Spoken, int, FloatArray | None]) -> dict[str, object]:
     assert _hearing is not None
-    number, said, speech, index = item
-    row = _hearing.hear(speech, said, CONDITIONS[index], [number, index])
+    number, order, index, talk = item
+    row = _hearing.hear(order.sound, order.text, CONDITIONS[index], [number, index], talk)
     return {"condition": CONDITIONS[index].name, **row}
 
 
-def orders(folder: Path, limit: int) -> list[tuple[str, FloatArray]]:
-    """(text, sound), the voices mixed so that a part of them is a fair sample."""
-    flat = [item for table in tables(folder) for item in Shard.load(table).items()]
+@dataclass(frozen=True)
+class Spoken:
+    """What one of the voices says."""
+
+    voice: str
+    text: str
+    sound: FloatArray
+
+
+def spoken(folder: Path, limit: int | None = None) -> list[Spoken]:
+    """What a folder of shards holds, the voices mixed so that a part of it is a fair sample."""
+    flat = [(table.stem, *item) for table in tables(folder) for item in Shard.load(table).items()]
     picks = np.random.default_rng(0).permutation(len(flat))[:limit]
-    return [(flat[i][0].text, np.asarray(flat[i][1], np.float32) / 32768 * 0.4) for i in picks]
+    return [
+        Spoken(voice, entry.text, np.asarray(data, np.float32) / 32768 * 0.4)
+        for voice, entry, data in (flat[i] for i in picks)
+    ]
+
+
+def before(order: Spoken, number: int, condition: Condition, talk: list[Spoken]) -> FloatArray | None:
+    """The talk that comes before an order in a condition."""
+    if not condition.after:
+        return None
+    fitting = [item for item in talk if (item.voice == order.voice) == (condition.after == SAME)]
+    return fitting[number % len(fitting)].sound
 
 
 def table(rows: list[dict[str, object]]) -> str:
@@ -163,7 +209,8 @@ def table(rows: list[dict[str, object]]) -> str:
         "*Alone*: the recognizer's final by itself, exact, whatever its confidence. The rest is the "
         "assistant as it ships, always listening: *right* with a confidence that acts, *asked* would be "
         "asked back, *wrong* acts wrongly (a stray yes or no counts for nothing, since nothing was "
-        "asked). Music plays from the loudspeaker at 20 dB SNR of a driving cabin.\n"
+        "asked). Music plays from the loudspeaker at 20 dB SNR of a driving cabin. Talk before the command "
+        "ends 0.3 to 1 s before it, is as loud and no command; what is taken from it counts as wrong.\n"
     )
     lines.append(
         "| condition | commands | alone, exact % | target | right % | right or asked % | wrong % "
@@ -197,22 +244,30 @@ def main() -> None:
     parser.add_argument("orders", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "asr-en")
+    parser.add_argument("--talk", type=Path)
     parser.add_argument("--limit", type=int, default=300)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--no-write", action="store_true", help="print the table only")
     args = parser.parse_args()
     kept = kept_rows(args.work, "car", args.model)
-    commands = orders(args.orders, args.limit)
+    commands, talk = spoken(args.orders, args.limit), spoken(args.talk) if args.talk else []
     picks = [
         (number, index)
         for index, condition in enumerate(CONDITIONS)
+        if talk or not condition.after
         for number in range(min(len(commands), int(condition.share * args.limit)))
     ]
     picks.sort(key=lambda pick: pick[0] / CONDITIONS[pick[1]].share)  # a part of them holds every condition
     jobs = {
-        f"{number} {CONDITIONS[index].name}": (number, *commands[number], index) for number, index in picks
+        f"{number} {CONDITIONS[index].name}": (
+            number,
+            commands[number],
+            index,
+            before(commands[number], number, CONDITIONS[index], talk),
+        )
+        for number, index in picks
     }
-    measured = frozenset(text.lower() for text, _ in commands)
+    measured = frozenset(order.text.lower() for order in commands)
     rows = rows_of(kept, jobs, job, start, (args.model, measured), args.processes)
     text = table(rows)
     print(text)
