@@ -13,6 +13,16 @@ enum { DEEP_WINS_AFTER = 40 }; /* frames */
 #define WINS_AT_DB 50.0f /* summed over the frames */
 #define DOUBTED 0.65f    /* of its power: where the fast filter leaves less than this, it knows better what is left */
 #define FAST_ELSEWHERE 1.5f
+#define WANDER_MOST 3e-4f /* of the deep filter, where the path never rests */
+#define LAG_MEMORY 0.98f
+#define LAG_LEAST 0.03f      /* of the way: less is chance */
+#define LAG_HALF_SURE 0.1f   /* of what the deep filter leaves: what the fast one takes off then */
+#define UNREST_RATE 0.01f    /* per frame: to rest in a second, */
+#define UNREST_TURN 2.0f     /* to unrest in half of it at most */
+#define UNREST_MEMORY 0.999f /* under a talker */
+#define COVERED 0.25f        /* of the microphone's power: what is left then is a talker's */
+#define DEEP_ENOUGH 2e-3f    /* the same: 27 dB */
+#define TINY 1e-9f
 #define OFFSET_RATE 2e-4f /* per sample: 0.5 Hz, so low that the echo itself hardly turns in phase */
 
 void cv_canceller_carve(cv_canceller *canceller, cv_arena *arena, size_t lanes) {
@@ -35,6 +45,7 @@ void cv_canceller_init(cv_canceller *canceller, const cv_canceller_config *confi
     canceller->choice = DEEP;
     canceller->fast_better_db = 0.0f;
     canceller->deep_better = 0;
+    canceller->lag_shared = canceller->lag_size = canceller->unrest = 0.0f;
     memset(canceller->echo, 0, sizeof canceller->echo);
     memset(canceller->model, 0, sizeof canceller->model);
 }
@@ -94,6 +105,41 @@ static void exchange(cv_canceller *canceller) {
     }
 }
 
+/* Share of the way, 0..1, that the deep filter lags behind. What an optimal filter leaves is unrelated to all that
+ * came before (R. Mehra, "On the identification of variances and adaptive Kalman filtering", IEEE Trans. Automatic
+ * Control 15, 1970); here it is regressed on what the fast filter takes off beyond it, as in a convex combination
+ * (J. Arenas-Garcia et al., IEEE Trans. SP 54, 2006). */
+static float lag_of_deep(cv_canceller *canceller, const float *left, const float *deep, const float *fast) {
+    float shared = 0.0f, size = 0.0f, covered = CV_FRAME * canceller->deep_power + TINY;
+    for (int i = 0; i < CV_FRAME; i++) {
+        float beyond = fast[i] - deep[i];
+        shared += left[i] * beyond;
+        size += beyond * beyond;
+    }
+    smooth(&canceller->lag_shared, shared / covered, LAG_MEMORY);
+    smooth(&canceller->lag_size, size / covered, LAG_MEMORY);
+    return canceller->lag_shared / (canceller->lag_size + 1e-6f);
+}
+
+/* Learn how restless the path is: where the deep filter lags it is to believe in more change. Not under a talker,
+ * who would leave it disturbed, which looks the same: there it comes to rest in a quarter of a minute. Nor where
+ * hardly anything is left: what a talker could disturb then is worth more than what is to be gained. */
+static void settle(cv_canceller *canceller, const float *left, const float *deep, const float *fast) {
+    if (canceller->deep_power > COVERED * canceller->near_power) {
+        canceller->unrest *= UNREST_MEMORY;
+    } else {
+        float turn = lag_of_deep(canceller, left, deep, fast) / LAG_LEAST - 1.0f;
+        turn = turn < UNREST_TURN ? turn : UNREST_TURN;
+        if (turn < -1.0f || canceller->deep_long < DEEP_ENOUGH * canceller->near_power) turn = -1.0f;
+        float sure = canceller->lag_size / (canceller->lag_size + LAG_HALF_SURE);
+        float unrest = canceller->unrest + UNREST_RATE * sure * turn;
+        unrest = unrest < 1.0f ? unrest : 1.0f;
+        canceller->unrest = unrest > 0.0f ? unrest : 0.0f;
+    }
+    float least = canceller->config.deep_wander, most = least > WANDER_MOST ? least : WANDER_MOST;
+    canceller->deep.config.wander = least * powf(most / least, canceller->unrest);
+}
+
 static void weigh(cv_canceller *canceller) {
     float better_db = 10.0f * log10f((canceller->deep_power + 1e-12f) / (canceller->fast_power + 1e-12f));
     better_db = better_db < AT_MOST_DB ? better_db : AT_MOST_DB;
@@ -124,6 +170,7 @@ void cv_canceller_process(cv_canceller *canceller, const cv_far_spectra *far, in
     smooth(&canceller->fast_power, fast_now, POWER_MEMORY);
     smooth(&canceller->deep_long, deep_now, LONG_MEMORY);
     smooth(&canceller->fast_long, fast_now, LONG_MEMORY);
+    settle(canceller, left[DEEP], echo[DEEP], echo[FAST]);
     int before = canceller->choice, now = choose(canceller);
     for (int i = 0; i < CV_FRAME; i++) {
         float t = before == now ? 1.0f : (float)(i + 1) / CV_FRAME; /* fade over, no click */

@@ -4,8 +4,9 @@
  * changes and drift. Each frame's output comes from the one with less left over, and when the fast one
  * has been better for a while the deep one takes over its state (a shadow filter: K. Ochiai, T. Araseki,
  * T. Ogihara, "Echo canceler with two echo path models", IEEE Trans. Comm. 25, 1977), which frees it
- * from lock-up after a change of the path. The filters learn from the microphone without its DC offset, which
- * would leak into every bin; what is handed on is the microphone itself less the echo.
+ * from lock-up after a change of the path. While the path keeps moving the deep filter believes in more change
+ * of it. The filters learn from the microphone without its DC offset, which would leak into every bin; what is
+ * handed on is the microphone itself less the echo.
  */
 #ifndef CV_CANCELLER_H
 #define CV_CANCELLER_H
@@ -14,7 +15,7 @@
 #include "cv_kalman.h"
 
 typedef struct {
-    float deep_wander, fast_wander; /* see cv_kalman_config */
+    float deep_wander, fast_wander; /* see cv_kalman_config; the deep filter's is the least */
     float noise_memory;
     float initial_spread;
     size_t doubted_from;
@@ -28,6 +29,8 @@ typedef struct {
     float deep_long, fast_long;               /* the same over 100 ms */
     int choice;      /* 0 deep, 1 fast, 2 neither: the microphone itself */
     float fast_better_db; /* gathered evidence for the fast filter: dB summed over frames */
+    float lag_shared, lag_size; /* smoothed: what deep leaves times what fast takes off beyond deep; this squared */
+    float unrest;    /* 0..1: how much more than deep_wander the path is believed to change */
     int deep_better;      /* frames in a row */
     float echo[CV_FRAME];  /* what was subtracted */
     float left[CV_FRAME];  /* the microphone less its offset and that */

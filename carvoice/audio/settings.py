@@ -38,7 +38,8 @@ class FrontEndSettings:
         follow_drift: estimate and undo clock drift between loudspeaker and microphone.
         overdrive: model a mono loudspeaker that clips or saturates: its clipping level is learned, and what
             it cuts off gets an echo filter of its own.
-        deep_wander: share of its power by which the deep filter believes the echo path changes per frame.
+        deep_wander: share of its power by which the deep filter believes the echo path changes per frame, at
+            least: it learns to believe in more while the path keeps moving.
         fast_wander: the same of the fast filter.
         asr_echo_share: 0..1, how much of the echo suppression the ``asr`` output takes; it takes less where
             the talker covers what is left of the echo.

@@ -104,6 +104,7 @@ class Canceller:
         self.long = np.zeros(3)  # the same over 100 ms
         self.choice = 0
         self.fast_better_db, self.deep_better = 0.0, 0
+        self.lag, self.unrest = np.zeros(2), 0.0
         self.offset, self.heard = 0.0, 0
 
     def process(self, near, far):
@@ -119,6 +120,7 @@ class Canceller:
         echoes = [deep.predict(self.far), fast.predict(self.far), np.zeros(FRAME)]
         now = np.mean((sound - np.array(echoes)) ** 2, axis=1)
         self.power, self.long = 0.8 * self.power + 0.2 * now, 0.9 * self.long + 0.1 * now
+        self.settle(sound - echoes[0], echoes[1] - echoes[0])
         before, self.choice = self.choice, self.choose()
         fade = 1.0 if before == self.choice else np.arange(1, FRAME + 1) / FRAME
         echo = echoes[before] + fade * (echoes[self.choice] - echoes[before])
@@ -139,6 +141,19 @@ class Canceller:
             self.offset += (x - self.offset) / self.heard
             sound[i] = x - self.offset
         return sound
+
+    def settle(self, left, beyond):
+        """What deep leaves goes along with what fast takes off beyond it: the path moves."""
+        if self.power[0] > 0.25 * self.power[2]:
+            self.unrest *= 0.999
+        else:
+            seen = np.array([np.sum(left * beyond), np.sum(beyond**2)])
+            self.lag = 0.98 * self.lag + 0.02 * seen / (FRAME * self.power[0] + 1e-9)
+            shared, size = self.lag
+            turn = np.clip(shared / (size + 1e-6) / 0.03 - 1, -1, 2)
+            turn = -1 if self.long[0] < 2e-3 * self.power[2] else turn
+            self.unrest = np.clip(self.unrest + 0.01 * size / (size + 0.1) * turn, 0, 1)
+        self.filters[0].wander = 3e-6 * (3e-4 / 3e-6) ** self.unrest
 
     def choose(self):
         deep, fast, near = self.power
