@@ -5,6 +5,8 @@
 
 #include "cv_vad_weights.h"
 
+#define COLD_WEIGHT 1.5f
+#define COLD_LEAST 2.0f
 enum { GATES = 3 * CV_VAD_WIDTH }; /* reset, update, new */
 
 void cv_vad_reset(cv_vad *vad) {
@@ -37,6 +39,20 @@ static inline __attribute__((always_inline)) void recur(const cv_vad_gru *layer,
     }
 }
 
+/* What to add to the logit while little of the far end has been heard. The network then takes a loud echo for a
+ * talker, and a talker for an echo; how far the frame is above the most that the echo may be, as the canceller does
+ * not know it yet (mean and highest log ratio of the bands), tells better. Fades out over the first 3 s. */
+static float cold_evidence(const float inputs[CV_VAD_INPUTS]) {
+    const float *ratio = inputs + CV_VAD_BANDS, *whole = inputs + 2 * CV_VAD_BANDS;
+    float mean = 0.0f, highest = ratio[0];
+    for (int b = 0; b < CV_VAD_BANDS; b++) {
+        mean += ratio[b] / CV_VAD_BANDS;
+        highest = ratio[b] > highest ? ratio[b] : highest;
+    }
+    float is_active = whole[2], heard = whole[5];
+    return is_active * (1.0f - heard) * COLD_WEIGHT * (mean + highest - COLD_LEAST);
+}
+
 CV_SIMD float cv_vad_process(cv_vad *vad, const float inputs[CV_VAD_INPUTS]) {
     float seen[CV_VAD_WIDTH], sum = vad_out_bias;
     dense(vad_in, vad_in_scale, vad_in_bias, inputs, CV_VAD_INPUTS, CV_VAD_WIDTH, seen);
@@ -44,6 +60,6 @@ CV_SIMD float cv_vad_process(cv_vad *vad, const float inputs[CV_VAD_INPUTS]) {
     recur(&vad_first, seen, vad->first);
     recur(&vad_second, vad->first, vad->second);
     for (int i = 0; i < CV_VAD_WIDTH; i++) sum += vad_out[i] * vad->second[i];
-    vad->probability = logistic(sum);
+    vad->probability = logistic(sum + cold_evidence(inputs));
     return vad->probability;
 }

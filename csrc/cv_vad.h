@@ -2,7 +2,8 @@
  *
  * Dense layer and rectifier, two layers of gated recurrent units (K. Cho et al., "Learning phrase representations
  * using RNN encoder-decoder", EMNLP 2014, eqs. 5-8, with the reset gate after the matrix product), logistic
- * output, once per frame. Weights are 8-bit integers with a scale per output (cv_vad_weights.h, written by
+ * output, once per frame; while little of the far end has been heard, what the frame exceeds the possible echo by
+ * counts too. Weights are 8-bit integers with a scale per output (cv_vad_weights.h, written by
  * training/vad.py); what flows is float.
  */
 #ifndef CV_VAD_H

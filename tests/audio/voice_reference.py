@@ -72,4 +72,6 @@ class VoiceNetwork:
             a, b = np.split(x @ into + into_bias, 3), np.split(state @ onto + onto_bias, 3)
             reset, update = (1 / (1 + np.exp(-a[i] - b[i])) for i in (0, 1))
             x = self.states[index] = (1 - update) * np.tanh(a[2] + reset * b[2]) + update * state
-        return 1 / (1 + np.exp(-x @ self.out - self.out_bias))
+        ratio, is_active, heard = features[32:64], features[66], features[69]
+        cold = is_active * (1 - heard) * 1.5 * (ratio.mean() + ratio.max() - 2)
+        return 1 / (1 + np.exp(-x @ self.out - self.out_bias - cold))
