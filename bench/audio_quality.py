@@ -3,7 +3,8 @@
 Writes bench/results/audio_quality.* and its pictures. Needs pesq, pystoi and matplotlib, and of the peers
 (pip install pywebrtc-audio livekit speexdsp pyaec pyrnnoise noisereduce) those that can be had; an absent one
 is named. Every figure is the mean over SEEDS, which were not used to tune anything. Time is processor time,
-so other work on the machine does not count.
+so other work on the machine hardly counts. With ``--lane 0/3`` and so on each lane measures a third of the
+conditions, all systems side by side; ``--merge`` joins the lanes.
 """
 
 from __future__ import annotations
@@ -169,6 +170,23 @@ def real_recordings() -> dict[str, dict[str, float | None]]:
     return out
 
 
+def lane_of(scenes: dict[str, dict[str, Any]], lane: tuple[int, int]) -> dict[str, dict[str, Any]]:
+    """Every so-manieth of the scenes."""
+    return {name: scenes[name] for name in list(scenes)[lane[0] :: lane[1]]}
+
+
+def merged() -> dict[str, Any]:
+    """What all lanes measured, in the order of the scenes."""
+    parts = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("audio_quality.lane*.json"))]
+    whole: dict[str, Any] = {"seeds": parts[0]["seeds"], "load": [x for part in parts for x in part["load"]]}
+    for kind, scenes in (("echo", ECHO_SCENES), ("noise", NOISE_SCENES)):
+        rows = {name: row for part in parts for name, row in part[kind].items()}
+        whole[kind] = {name: rows[name] for name in scenes}
+    for kind in ("silent far end", "real"):
+        whole[kind] = next(part[kind] for part in parts if kind in part)
+    return whole
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
@@ -176,13 +194,22 @@ def main() -> None:
     parser.add_argument(
         "--draw", action="store_true", help="only write the report anew from the kept figures"
     )
+    parser.add_argument("--lane", metavar="I/N", help="every Nth condition only, from the Ith on")
+    parser.add_argument("--merge", action="store_true", help="join the lanes and write the report")
     arguments = parser.parse_args()
     seeds = tuple(arguments.seeds)
     kept = RESULTS / "audio_quality.json"
-    if arguments.draw:
+    if arguments.merge:
+        kept.write_text(json.dumps(merged(), separators=(",", ":")))
+        for path in RESULTS.glob("audio_quality.lane*.json"):
+            path.unlink()
+    if arguments.draw or arguments.merge:
         write_report(json.loads(kept.read_text()), RESULTS)
         return
     RESULTS.mkdir(exist_ok=True)
+    first, count = map(int, (arguments.lane or "0/1").split("/"))
+    if arguments.lane:
+        kept = RESULTS / f"audio_quality.lane{first}.json"
     results: dict[str, Any] = (
         json.loads(kept.read_text()) if arguments.resume else {"seeds": seeds, "load": []}
     )
@@ -191,9 +218,10 @@ def main() -> None:
         results["load"].append(round(os.getloadavg()[0], 1))
         kept.write_text(json.dumps(results, separators=(",", ":")))
 
-    measure(ECHO_SCENES, ECHO_CANCELLERS, echo_measures, seeds, results.setdefault("echo", {}), save)
+    echo_scenes, noise_scenes = (lane_of(scenes, (first, count)) for scenes in (ECHO_SCENES, NOISE_SCENES))
+    measure(echo_scenes, ECHO_CANCELLERS, echo_measures, seeds, results.setdefault("echo", {}), save)
     measure(
-        NOISE_SCENES,
+        noise_scenes,
         NOISE_SUPPRESSORS,
         noise_measures,
         seeds[:1],
@@ -205,10 +233,12 @@ def main() -> None:
         near_to_s=25,
         change_s=None,
     )
-    results["silent far end"] = results.get("silent far end") or silent_far_end(seeds)
-    results["real"] = results.get("real") or real_recordings()
+    if first == 0:
+        results["silent far end"] = results.get("silent far end") or silent_far_end(seeds)
+        results["real"] = results.get("real") or real_recordings()
     save()
-    write_report(results, RESULTS)
+    if not arguments.lane:
+        write_report(results, RESULTS)
 
 
 if __name__ == "__main__":
