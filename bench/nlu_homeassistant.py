@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -155,7 +156,10 @@ def main() -> None:
         cells = " | ".join(f"{value:.3f}" for value in (*latency(times), sum(times) / len(times)))
         lines.append(f"| {name} | {cells} |")
     ratio = sum(theirs_ms) / sum(ours_ms)
-    lines.append(f"\nCPU time of one thread; on average hassil takes {ratio:.0f} times as long.\n")
+    lines.append(
+        f"\nCPU time of one thread at load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores; on average "
+        f"hassil takes {ratio:.0f} times as long.\n"
+    )
     if differing:
         lines.append(
             "Where we differ (hassil keeps the number words of all ranges with the same limits under one "

@@ -134,6 +134,8 @@ class ExactParser:
         for place, slot, value, start, end in matches:
             program = automaton.lists[place]
             heard = text[start:end]
+            if program.kind == KIND_RANGE and heard[:2].lower() == "a " and _follows_article(text, start):
+                return None  # "the a hundred hours timer" is a timer's name
             if value in program.contexts:
                 context = {**context, **program.contexts[value]}
             if value in program.inner:
@@ -201,6 +203,11 @@ def meaning_counter(automaton: Automaton) -> Callable[[str], int]:
         return len(said)
 
     return count
+
+
+def _follows_article(text: str, start: int) -> bool:
+    """Does an article stand before this place? A number that has its own ("a hundred") is none there."""
+    return text[:start].lower().split()[-1:] in (["the"], ["a"], ["an"])
 
 
 def _number(number: float, multiplier: float | None) -> int | float:

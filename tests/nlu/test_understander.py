@@ -5,7 +5,7 @@ import pytest
 from carvoice.grammar import compile_grammar, parse_grammar
 from carvoice.nlu import Understander, UnderstanderSettings
 from carvoice.nlu.confidence import MOST_INCOMPLETE
-from carvoice.nlu.exact import MAX_EXPECTED
+from carvoice.nlu.exact import MAX_EXPECTED, ExactParser
 from carvoice.nlu.understander import Context
 from carvoice.records import Hypothesis, PrefixState
 
@@ -228,3 +228,30 @@ intents:
     said = understander.parse("a bit more", Context({"doing": "sound"}))
     assert [item.intent for item in said] == ["Louder"]
     assert understander.parse("a bit more", Context({"doing": "heat"}))[0].rejected
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("set it to a hundred", {"percent": 100}),
+        ("set the timer to a hundred hours", {"hours": 100}),
+        ("stop the one hundred hours timer", {"hours": 100}),
+        ("stop the a hundred hours timer", {"name": "a hundred hours"}),  # no number has two articles
+        ("stop the 100 hours timer", {"hours": 100}),
+    ],
+)
+def test_a_hundred_has_its_article_already(text, values):
+    grammar = """
+language: en
+lists:
+  percent: {range: {from: 0, to: 100}}
+  hours: {range: {from: 1, to: 100}}
+  name: {wildcard: true}
+intents:
+  Percent: {data: [{sentences: ["set it to {percent}"]}]}
+  Timer: {data: [{sentences: ["set [the] timer to {hours} hours", "stop [the] {hours} hours timer",
+                              "stop [the] {name} timer"]}]}
+"""
+    parser = ExactParser(compile_grammar(parse_grammar(grammar)))
+    readings = parser.parse(text)
+    assert {name: slot.value for name, slot in readings[0].slots.items()} == values
