@@ -99,7 +99,7 @@ def main() -> None:
         f"- at confidence 0.75: {100 * rejected / count:.1f} % rejected, "
         f"{100 * wrong_taken / count:.1f} % wrong",
         f"- CPU time per order: p50 {spent[count // 2]:.2f} ms, p95 {spent[int(count * 0.95)]:.2f} ms, "
-        f"max {spent[-1]:.2f} ms",
+        f"max {spent[-1]:.2f} ms (machine load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores)",
         "\nThe costs were learned from synthesized speech (training/learn_confusions.py). The scale of the "
         "costs and two search limits were chosen with a look at this set, so the figure is optimistic: "
         "scales of 0.3 to 0.45 gave 95-97 %, 0.6 gave 84-88 %, limits tighter than 3 + 0.8 per phone lost 8 "
