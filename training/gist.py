@@ -2,9 +2,10 @@
 
 Run ``python -m training.gist``; it writes ``carvoice/data/gist-en.npz``. (``python -m training.gist TABLE 1``
 learns from one half of the sentences only; ``bench/nlu_calibration.py`` needs that.) Its examples are the
-test sentences of the shipped grammar with their meanings, and free wordings of them (``wordings_en.tsv``:
-intent, slots with few values, template), whose words also count as what they mean
-(``concepts_en.txt``); what means nothing is the talk of
+test sentences of the shipped grammar with their meanings, sentences drawn from its templates, and free
+wordings (``wordings_en.tsv``: intent, slots with few values, template), whose words also count as what they
+mean (``concepts_en.txt``); for a meaning that lacks a value, sentences that carry one are kept
+(:mod:`carvoice.nlu.filling`); what means nothing is the talk of
 ``bench/grammars/talk_dev.yaml``, ``talk_en.txt`` and ``question_sentences.tsv``, broad English
 (``training/text.py``), words
 at random and commands spoiled. The sentences that the grammar's tests reject are for measuring and not among
