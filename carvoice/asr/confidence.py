@@ -1,11 +1,11 @@
 """How sure the ear is: from measures of fit to a calibrated probability.
 
 The measures of one final go through logistic functions (Platt, 1999) whose weights were fitted on
-recordings whose transcript is known; they lie in the model's ``tuning.toml``. A command is right when an
-order was said (``[confidence.command]``) and, this given, it was this order and no other
-(``[confidence.words]``): the product of both. In one sum, words that fit the sound well would outweigh that
-another order fits as well. ``[confidence.order]`` is the probability that an order was said, whichever, and
-whatever was understood.
+recordings whose transcript is known; they lie in the model's ``tuning.toml``. A command is no
+surer than how it fits (``[confidence.command]``, all measures), and no surer than that, an order having
+been said, it was this one and no other (``[confidence.words]``): the lesser of both. In one sum, words that
+fit the sound well would outweigh that another order fits as well. ``[confidence.order]`` is the probability
+that an order was said, whichever, and whatever was understood.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Fit:
     surplus: float
 
 
-FACTORS = ("command", "words")
+LEAST_OF = ("command", "words")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,12 @@ class Calibration:
 
     @classmethod
     def of_words(cls, settings: Mapping[str, Any]) -> tuple[Calibration, ...]:
-        """Those whose product is the confidence, from ``[confidence]``; none when it is empty.
+        """Those of which the least is the confidence, from ``[confidence]``; none when it is empty.
 
         Raises:
             ModelError: a table does not fit this version.
         """
-        found = (cls.of(settings.get(name, {})) for name in FACTORS)
+        found = (cls.of(settings.get(name, {})) for name in LEAST_OF)
         return tuple(calibration for calibration in found if calibration)
 
     def probability(self, fit: Fit) -> float:

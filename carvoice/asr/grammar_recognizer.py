@@ -57,7 +57,7 @@ class GrammarRecognizer:
         acoustic: the network.
         second: the network that joins it for finals, None where the model has none.
         phones: phone of each of its labels.
-        calibrations: from measures of fit to the probability of the words, which is their product; none
+        calibrations: from measures of fit to the probability of the words, which is the least of them; none
             when the model has none.
         order_calibration: to that of an order, whichever; None when the model has none.
         free_phones: what the words have to stand against.
@@ -320,7 +320,7 @@ class GrammarStream(UtteranceStream):
     def _probability(self, *calibrations: Calibration) -> float | None:
         if not calibrations or self.fit is None:
             return None
-        return math.prod(calibration.probability(self.fit) for calibration in calibrations)
+        return min(calibration.probability(self.fit) for calibration in calibrations)
 
     def _words(self, path: WordPath, laid: Alignment) -> tuple[Word, ...]:
         graph, frame_s = self._decoder.graph, self._frame_ms / 1000
