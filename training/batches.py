@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from training.model import FEATURE_BINS, SUBSAMPLING
 from training.phones import labels_of
+from training.rivals import Rivals
 from training.shards import Shard, tables
 
 FloatArray = NDArray[np.float32]
@@ -31,16 +32,18 @@ class Utterance:
     start: int
     frames: int
     labels: tuple[int, ...]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """40 ms frames [start, end) of one row and the labels to be found there."""
+    """40 ms frames [start, end) of one row, the labels there, and others that they could be taken for."""
 
     row: int
     start: int
     end: int
     labels: tuple[int, ...]
+    rivals: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class Corpus:
                 continue
             shard = Shard.load(table)
             self._shards[table.stem] = [
-                Utterance(shard, e.start, e.length, tuple(labels_of(e.phones.split())))
+                Utterance(shard, e.start, e.length, tuple(labels_of(e.phones.split())), e.text)
                 for e in shard.entries
                 if 12 < e.length < self._max_frames and e.phones
             ]
@@ -123,14 +126,17 @@ class Corpus:
 
 
 class RowMaker:
-    """Fills rows with warped utterances and pauses."""
+    """Fills rows with warped utterances and pauses; `rivals` says what each could be taken for."""
 
-    def __init__(self, corpus: Corpus, frames: int, lookahead_frames: int, seed: int) -> None:
+    def __init__(
+        self, corpus: Corpus, frames: int, lookahead_frames: int, seed: int, rivals: Rivals | None = None
+    ) -> None:
         self._corpus = corpus
         self._frames = frames
         self._lookahead = lookahead_frames + 3
         self._rng = np.random.default_rng(seed)
         self._held: Utterance | None = None
+        self._rivals = rivals
 
     def _pause(self, first: bool) -> int:
         draw = self._rng.random()
@@ -140,9 +146,9 @@ class RowMaker:
             return int(self._rng.uniform(3, 40))
         return int(self._rng.uniform(40, 120) if draw < 0.82 else self._rng.uniform(120, 350))
 
-    def _fill(self, row: FloatArray) -> list[tuple[int, int, tuple[int, ...]]]:
+    def _fill(self, row: FloatArray) -> list[tuple[int, int, Utterance]]:
         row[:] = SILENCE_LOG_ENERGY
-        placed: list[tuple[int, int, tuple[int, ...]]] = []
+        placed: list[tuple[int, int, Utterance]] = []
         if self._rng.random() < 0.03:
             return placed
         at = self._pause(first=True)
@@ -165,7 +171,7 @@ class RowMaker:
             if tempo != 1.0 or stretch != 1.0:
                 features = warp(features, tempo, stretch)
             row[at : at + length] = np.maximum(features + gain, SILENCE_LOG_ENERGY)
-            placed.append((at, at + length, utterance.labels))
+            placed.append((at, at + length, utterance))
             at += length + self._pause(first=False)
 
     def batch(self, rows: int) -> Batch:
@@ -175,12 +181,24 @@ class RowMaker:
         steps = self._frames // SUBSAMPLING
         for row in range(rows):
             placed = self._fill(speech[row])
-            start, labels = 0, list[int]()
-            for index, (_, end, said) in enumerate(placed):
-                labels += said
+            start, said = 0, list[Utterance]()
+            for index, (_, end, utterance) in enumerate(placed):
+                said.append(utterance)
                 cut = end // SUBSAMPLING + self._lookahead
                 if index + 1 < len(placed) and placed[index + 1][0] // SUBSAMPLING >= cut:
-                    segments.append(Segment(row, start, cut, tuple(labels)))
-                    start, labels = cut, []
-            segments.append(Segment(row, start, steps, tuple(labels)))
+                    segments.append(self._segment(row, start, cut, said))
+                    start, said = cut, []
+            segments.append(self._segment(row, start, steps, said))
         return Batch(speech, tuple(segments))
+
+    def _segment(self, row: int, start: int, end: int, said: list[Utterance]) -> Segment:
+        labels = tuple(label for utterance in said for label in utterance.labels)
+        if self._rivals is None or not said:
+            return Segment(row, start, end, labels)
+        begin, others = 0, list[tuple[int, ...]]()
+        for utterance in said:
+            rest = labels[begin + len(utterance.labels) :]
+            drawn = self._rivals.draw(utterance.text, utterance.labels)
+            others += [(*labels[:begin], *other, *rest) for other in drawn]
+            begin += len(utterance.labels)
+        return Segment(row, start, end, labels, tuple(others))

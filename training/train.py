@@ -13,15 +13,18 @@ import argparse
 import os
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.batches import Batch, Corpus, RowMaker
+from carvoice.grammar.lexicon import Lexicon
+from training.batches import Batch, Corpus, RowMaker, Segment
 from training.checkpoints import load_average, new_network
 from training.model import AcousticModel, ModelSettings, parameter_count
+from training.rivals import Rivals
 from training.scene import NoiseBank, Scene, SceneSettings
 from training.whole import WholeSettings
 
@@ -33,7 +36,10 @@ DEFAULT_WEIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """The budget and the optimizer. A budget of 0 minutes means that `steps` counts."""
+    """The budget and the optimizer. A budget of 0 minutes means that `steps` counts.
+
+    `rivals` is the weight of the loss against what an utterance could be taken for, which needs `grammar`.
+    """
 
     minutes: float = 95.0
     steps: int = 0
@@ -46,6 +52,8 @@ class TrainSettings:
     average_decay: float = 0.998
     save_every: int = 200
     seed: int = 1
+    rivals: float = 0.0
+    grammar: Path = Path("grammars/en")
     weights: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
 
 
@@ -76,6 +84,34 @@ def ctc_loss(logits: Tensor, batch: Batch) -> Tensor:
         padded, targets.to(logits.device), lengths, target_lengths, zero_infinity=True, reduction="sum"
     )
     return total / target_lengths.sum().clamp_min(1)
+
+
+def rival_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Return the probability that a segment is taken for one of its rivals, mean over the segments.
+
+    By CTC's likelihoods of the whole segment. Bounded, so that labels that are wrong do no harm.
+    """
+    log_probabilities = functional.log_softmax(logits.float(), -1)
+    groups = [[(s, labels) for labels in (s.labels, *s.rivals) if _fits(s, labels)] for s in batch.segments]
+    groups = [group for group in groups if len(group) > 1 and group[0][1] == group[0][0].labels]
+    if not groups:
+        return logits.new_zeros(())
+    readings = [reading for group in groups for reading in group]
+    lengths = torch.tensor([s.end - s.start for s, _ in readings])
+    padded = torch.nn.utils.rnn.pad_sequence([log_probabilities[s.row, s.start : s.end] for s, _ in readings])
+    targets = torch.tensor([label for _, labels in readings for label in labels], dtype=torch.long)
+    target_lengths = torch.tensor([len(labels) for _, labels in readings])
+    costs = functional.ctc_loss(padded, targets.to(logits.device), lengths, target_lengths, reduction="none")
+    # how much likelier each reading is than what was said, which comes first: 0 for itself
+    ahead = [of_one[0] - of_one for of_one in costs.split([len(group) for group in groups])]
+    table = torch.nn.utils.rnn.pad_sequence(ahead, batch_first=True, padding_value=-torch.inf)
+    return (1 - torch.exp(-torch.logsumexp(table, 1))).mean()
+
+
+def _fits(segment: Segment, labels: tuple[int, ...]) -> bool:
+    """Whether the frames are enough: one for each label, and a blank between two alike."""
+    twins = sum(first == second for first, second in pairwise(labels))
+    return len(labels) + twins <= segment.end - segment.start
 
 
 class WeightAverage:
@@ -134,7 +170,9 @@ class Trainer:
         # a run that goes on draws other material than the first part did
         seed = settings.seed + self.step + earlier
         lookahead = model_settings.delayed_blocks
-        self.rows = RowMaker(self.corpus, settings.row_frames, lookahead, seed)
+        rivals = Rivals(settings.grammar, Lexicon.load(), seed) if settings.rivals else None
+        self.against = 0.0
+        self.rows = RowMaker(self.corpus, settings.row_frames, lookahead, seed, rivals)
         bank = NoiseBank(features / "noise" / "noise.json", self.device)
         self.scene = Scene(bank, SceneSettings(), self.device, seed)
         if not resumed and not start:
@@ -197,6 +235,10 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16):
             logits = self.model(features)
         loss = ctc_loss(logits, batch)
+        if self.settings.rivals:
+            against = rival_loss(logits, batch)
+            self.against += (float(against.detach()) - self.against) / min(self.step + 1, 50)
+            loss = loss + self.settings.rivals * against
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -220,6 +262,7 @@ class Trainer:
                 rate = (self.step - lap_step) * seconds / (time.monotonic() - lap)
                 print(
                     f"step {self.step} {self.spent_s / 60:.1f} min loss {sum(losses) / len(losses):.4f} "
+                    f"taken for a rival {self.against:.4f} "
                     f"lr {self.optimizer.param_groups[0]['lr']:.2e} {rate:.0f} x real time",
                     flush=True,
                 )
@@ -245,6 +288,10 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=ModelSettings().blocks)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--rivals", type=float, default=0.0, help="weight of the loss against rivals")
+    parser.add_argument(
+        "--grammar", type=Path, default=TrainSettings().grammar, help="rivals are of its words"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     sizes = ModelSettings(channels=arguments.channels, hidden=arguments.hidden, blocks=arguments.blocks)
@@ -252,7 +299,12 @@ def main() -> None:
         sizes = load_average(arguments.start).settings
     minutes = 0.0 if arguments.steps else arguments.minutes
     settings = TrainSettings(
-        minutes=minutes, steps=arguments.steps, rows=arguments.rows, learning_rate=arguments.learning_rate
+        minutes=minutes,
+        steps=arguments.steps,
+        rows=arguments.rows,
+        learning_rate=arguments.learning_rate,
+        rivals=arguments.rivals,
+        grammar=arguments.grammar,
     )
     Trainer(arguments.features, arguments.out, sizes, settings, arguments.device, arguments.start).run()
 

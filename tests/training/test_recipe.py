@@ -23,6 +23,7 @@ from training import features as features_module
 from training import noise, train
 from training.accent import spell_indian
 from training.batches import Corpus, RowMaker, level, warp
+from training.blend import blend
 from training.checkpoints import load_average
 from training.evaluate import SlotReader, build_graph, hearing, load_recognizer, measure, shard_recordings
 from training.export import export, write_description
@@ -158,6 +159,20 @@ def test_a_widened_network_says_what_the_streaming_one_says_and_can_learn() -> N
     assert all(bool((block.depthwise.weight.grad[:, :, -1] != 0).any()) for block in whole.blocks)
     with pytest.raises(ValueError, match="reaches further"):
         widen(streaming, reach=4, bend=4)
+
+
+def test_a_blend_lies_halfway(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    networks = [AcousticModel(TOY) for _ in range(2)]
+    for name, network in zip("ab", networks, strict=True):
+        torch.save({"settings": TOY.as_dict(), "average": network.state_dict()}, tmp_path / name)
+    blend(tmp_path / "a", tmp_path / "b", tmp_path / "mean")
+    first, second = (network.state_dict()["head.weight"] for network in networks)
+    found = load_average(tmp_path / "mean").state_dict()["head.weight"]
+    torch.testing.assert_close(found, (first + second) / 2)
+    torch.save({"settings": {}, "average": {}}, tmp_path / "other")
+    with pytest.raises(ValueError, match="other sizes"):
+        blend(tmp_path / "a", tmp_path / "other", tmp_path / "mean")
 
 
 def test_the_mean_around_a_frame_is_over_what_there_is() -> None:
