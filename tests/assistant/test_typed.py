@@ -35,7 +35,7 @@ def test_a_conversation_goes_on_over_turns(assistant) -> None:
 
 
 def test_of_two_readings_that_sound_alike_the_driver_chooses(assistant) -> None:
-    asked = assistant.say("turn or the ac", timeout_s=20)
+    asked = assistant.say("turn or the air conditioner", timeout_s=20)
     assert (asked.reply.expects, asked.actuations) == ("choice", ())
     assert all(f"the air conditioning {state}" in asked.reply.text for state in ("on", "off"))
     assert assistant.say("the second one", timeout_s=20).actuations
