@@ -30,7 +30,7 @@ from dataclasses import astuple, fields, replace
 from pathlib import Path
 
 import numpy as np
-from asr_listening import FinalsStream, listen
+from asr_listening import FinalsStream, listen, usage_but_for
 from asr_logistic import fit_logistic, probabilities
 from asr_other_sounds import cabin, noises, scenes
 from asr_talk import talk
@@ -42,7 +42,6 @@ from carvoice.asr.models import load_model
 from carvoice.config import Config
 from carvoice.grammar import build_acceptor, compile_grammar, load_grammar
 from carvoice.grammar.lexicon import Lexicon
-from carvoice.grammar.usage import WordUsage, files_of_tests, sentences_of_tests
 from carvoice.nlu.confusion import Confusions
 from carvoice.nlu.understander import Understander, UnderstanderSettings
 from carvoice.records import SAMPLE_RATE_HZ, Hypothesis
@@ -163,9 +162,7 @@ class Ear:
         words = sorted(automaton.vocabulary, key=automaton.vocabulary.__getitem__)
         manners = [" ".join(words[word] for word in phrase) for phrase in automaton.skip_phrases]
         loaded = replace(load_model(model), confidence={})  # what is to be fitted
-        # drivers do not keep to the tests' wordings, so none of theirs is known word for word
-        tests = sentences_of_tests(files_of_tests([grammar]))
-        usage = WordUsage.of(text for text in tests if text.lower() not in said)
+        usage = usage_but_for(grammar, said)
         self.recognizers = [
             GrammarRecognizer(
                 build_acceptor(automaton),
@@ -344,7 +341,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--grammar", type=Path, default=ROOT / "grammars" / "en")
+    parser.add_argument("--grammar", type=Path, default=CAR)
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--orders", type=int, default=100, help="per draw and condition")
     parser.add_argument("--talk", type=int, default=TALK_PER_VOICE * len(VOICES), help="sentences per draw")

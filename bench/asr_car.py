@@ -21,14 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from asr_listening import ANSWERS, CarEars
+from asr_listening import ANSWERS, CarEars, usage_but_for
 from asr_rows import kept_rows, rows_of
 from audio_room import DRIVER_M, LOUDSPEAKER_M, MICROPHONE_M, impulse_response
 from scipy.signal import fftconvolve
 
 from carvoice.asr.evaluate import active_power
 from carvoice.audio import FrontEnd
-from carvoice.grammar.usage import WordUsage, files_of_tests, sentences_of_tests
 from carvoice.records import SAMPLE_RATE_HZ, FloatArray
 from training import noise
 from training.shards import Shard, tables
@@ -121,9 +120,7 @@ class Hearing:
 
     def __init__(self, model: Path, measured: frozenset[str]) -> None:
         self.ears = CarEars(model)
-        # some of them are tests of the grammar word for word: they shall not be preferred for that
-        tests = sentences_of_tests(files_of_tests([ROOT / "grammars" / "en"]))
-        self.ears.recognizer.usage = WordUsage.of(text for text in tests if text.lower() not in measured)
+        self.ears.recognizer.usage = usage_but_for(ROOT / "grammars" / "en", measured)
 
     def hear(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from carvoice.assistant.ears import Ears
 from carvoice.assistant.listener import Listener, PrefixParser
 from carvoice.config import Config
 from carvoice.dialogue.events import Heard, Input
+from carvoice.grammar.usage import WordUsage, files_of_tests, sentences_of_tests
 from carvoice.records import SAMPLE_RATE_HZ, AudioBlock, FloatArray, Hypothesis, PrefixState, Value
 
 BLOCK_SAMPLES = SAMPLE_RATE_HZ // 50
@@ -71,6 +72,15 @@ class Taken:
     @property
     def meaning(self) -> tuple[str, tuple[tuple[str, str], ...]]:
         return self.intent, self.slots
+
+
+def usage_but_for(grammar: Path, measured: Collection[str]) -> WordUsage:
+    """How the tests beside a grammar are worded, but for those that are measured word for word.
+
+    Drivers do not keep to the tests, so no order shall be preferred for being one of them.
+    """
+    tests = sentences_of_tests(files_of_tests([grammar]))
+    return WordUsage.of(text for text in tests if text.lower() not in measured)
 
 
 class CarEars:
